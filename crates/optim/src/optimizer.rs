@@ -1,0 +1,488 @@
+use std::collections::HashMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Result, Tensor, Var, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Invalid;
+use crate::kernel;
+use crate::memory::{Float, with_slices};
+use crate::rules::{Moment, Rule, UpdateRule, Visitor};
+use crate::schedule::Schedule;
+
+/// Whether a parameter multiplies or is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParamKind {
+    /// A connection weight.
+    Weight,
+    /// A bias.
+    Bias,
+}
+
+/// A trainable tensor and what the optimizer must know of it.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Name, unique among the parameters of an optimizer; the key of its state.
+    pub name: String,
+    /// Which group it belongs to.
+    pub kind: ParamKind,
+    /// Its values, f32 or f64, contiguous.
+    pub var: Var,
+}
+
+/// Rule and schedule of one group of parameters.
+///
+/// ```
+/// use adamix_optim::GroupConfig;
+/// let group: GroupConfig = serde_json::from_str(
+///     r#"{"rule": "adagrad", "schedule": {"kind": "constant", "learning-rate": 0.1}}"#)?;
+/// // What was left out has its documented default, and is written.
+/// assert_eq!(
+///     serde_json::to_value(group)?,
+///     serde_json::json!({"rule": "adagrad", "k": 1.0, "initial-accumulator": 0.0,
+///         "schedule": {"kind": "constant", "learning-rate": 0.1}}));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GroupConfig {
+    /// The update rule, with its constants.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+}
+
+impl GroupConfig {
+    /// Whether all constants are in range.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming the constant, its value and what is allowed.
+    pub fn check(&self) -> std::result::Result<(), Invalid> {
+        self.rule.check()?;
+        self.schedule.check()
+    }
+}
+
+/// A partition of the parameters: one rule and schedule for the weights, one
+/// for the biases. AdaMix is one such partition.
+///
+/// ```
+/// use adamix_optim::{GroupConfig, OptimizerConfig, Per, Rule, Schedule, rules::{AdamixW1, Sgd}};
+/// // AdaMix, readings W1 and B1.
+/// let adamix = OptimizerConfig {
+///     weights: GroupConfig {
+///         rule: Rule::AdamixW1(AdamixW1 { k: 1.0 }),
+///         schedule: Schedule::Constant { learning_rate: 0.1 },
+///     },
+///     biases: GroupConfig {
+///         rule: Rule::Sgd(Sgd {}),
+///         schedule: Schedule::Power { learning_rate: 0.1, r: 6000.0, c: 0.75, per: Per::Update },
+///     },
+///     steps_per_epoch: 600,
+/// };
+/// # let _ = adamix;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OptimizerConfig {
+    /// For every [`ParamKind::Weight`].
+    pub weights: GroupConfig,
+    /// For every [`ParamKind::Bias`].
+    pub biases: GroupConfig,
+    /// Updates in an epoch, at least 1, for rules and schedules that count epochs.
+    pub steps_per_epoch: u64,
+}
+
+impl OptimizerConfig {
+    /// The same rule and schedule for weights and biases.
+    pub fn uniform(group: GroupConfig, steps_per_epoch: u64) -> Self {
+        Self {
+            weights: group,
+            biases: group,
+            steps_per_epoch,
+        }
+    }
+
+    fn group(&self, kind: ParamKind) -> &GroupConfig {
+        match kind {
+            ParamKind::Weight => &self.weights,
+            ParamKind::Bias => &self.biases,
+        }
+    }
+}
+
+/// An optimizer that updates each group of parameters by its own rule and
+/// schedule, in place.
+///
+/// It implements [`candle_nn::Optimizer`], so any candle model can be trained
+/// with it: there `Var`s of rank 2 and more are weights, others biases. Where
+/// the kinds differ from that, or where the first axis of every parameter
+/// counts replicas that train side by side, use [`for_replicas`](Self::for_replicas).
+///
+/// ```
+/// use adamix_optim::{GroupConfig, GroupedOptimizer, OptimizerConfig, Rule, Schedule, rules::Adagrad};
+/// use candle_core::{DType, Device, Tensor, Var};
+/// use candle_nn::Optimizer;
+///
+/// let w = Var::zeros((2, 1), DType::F32, &Device::Cpu)?;
+/// let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// let y = Tensor::new(&[[5f32], [11.0]], &Device::Cpu)?;
+/// let adagrad = GroupConfig {
+///     rule: Rule::Adagrad(Adagrad::default()),
+///     schedule: Schedule::Constant { learning_rate: 0.5 },
+/// };
+/// let mut optimizer = GroupedOptimizer::new(vec![w.clone()], OptimizerConfig::uniform(adagrad, 1))?;
+/// for _ in 0..10_000 {
+///     let loss = x.matmul(&w)?.sub(&y)?.sqr()?.mean_all()?;
+///     optimizer.backward_step(&loss)?;
+/// }
+/// let w = w.flatten_all()?.to_vec1::<f32>()?; // 1 and 2 solve it
+/// assert!((w[0] - 1.0).abs() < 0.02 && (w[1] - 2.0).abs() < 0.02, "{w:?}");
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct GroupedOptimizer {
+    params: Vec<Param>,
+    /// One a replica.
+    configs: Vec<OptimizerConfig>,
+    /// State of parameter `p`, replica `r` at `p * replicas + r`, of shape
+    /// `[state_len, parameters of one replica]`.
+    state: Vec<Tensor>,
+    updates: u64,
+    /// Factor on every schedule, set by `set_learning_rate`.
+    scale: f64,
+}
+
+impl GroupedOptimizer {
+    /// An optimizer for parameters whose first axis counts replicas, each with
+    /// its own configuration; with one configuration, for parameters without
+    /// such an axis too.
+    ///
+    /// A replica's update depends on nothing of the others.
+    ///
+    /// # Errors
+    /// Where a configuration is out of range, there is none, two parameters
+    /// have the same name, or a parameter is neither f32 nor f64, not
+    /// contiguous, or does not divide into that many replicas.
+    pub fn for_replicas(params: Vec<Param>, configs: Vec<OptimizerConfig>) -> Result<Self> {
+        if configs.is_empty() {
+            bail!("an optimizer needs the configuration of at least one replica");
+        }
+        for config in &configs {
+            if config.steps_per_epoch == 0 {
+                bail!("steps_per_epoch = 0: must be at least 1");
+            }
+            for (group, name) in [(&config.weights, "weights"), (&config.biases, "biases")] {
+                group
+                    .check()
+                    .map_err(|e| candle_core::Error::Msg(format!("{name}: {e}")))?;
+            }
+        }
+        let mut state = Vec::new();
+        for (index, param) in params.iter().enumerate() {
+            let Param { name, var, kind } = param;
+            if params[..index].iter().any(|other| other.name == *name) {
+                bail!("two parameters are named `{name}`");
+            }
+            if !matches!(var.dtype(), DType::F32 | DType::F64) {
+                bail!(
+                    "parameter `{name}` is {:?}, only f32 and f64 can be trained",
+                    var.dtype()
+                );
+            }
+            let count = var.elem_count();
+            if configs.len() > 1 && var.dims().first() != Some(&configs.len()) {
+                bail!(
+                    "parameter `{name}` has shape {:?}, whose first axis is not the {} replicas",
+                    var.shape(),
+                    configs.len()
+                );
+            }
+            if !var.is_contiguous() {
+                bail!("parameter `{name}` is not contiguous");
+            }
+            for config in &configs {
+                let rule = config.group(*kind).rule;
+                state.push(initial_state(&rule, count / configs.len(), var)?);
+            }
+        }
+        Ok(Self {
+            params,
+            configs,
+            state,
+            updates: 0,
+            scale: 1.0,
+        })
+    }
+
+    /// Updates every parameter by its gradient, in place. The gradients stand
+    /// in the order of the parameters and have their shapes and types.
+    ///
+    /// # Errors
+    /// Where their number, shapes or types are not the parameters'. A
+    /// parameter may then have been updated already.
+    pub fn update(&mut self, gradients: &[Tensor]) -> Result<()> {
+        if gradients.len() != self.params.len() {
+            bail!(
+                "{} gradients for {} parameters",
+                gradients.len(),
+                self.params.len()
+            );
+        }
+        for (index, gradient) in gradients.iter().enumerate() {
+            let param = &self.params[index];
+            if gradient.shape() != param.var.shape() {
+                bail!(
+                    "parameter `{}` has shape {:?}, its gradient {:?}",
+                    param.name,
+                    param.var.shape(),
+                    gradient.shape()
+                );
+            }
+            match param.var.dtype() {
+                DType::F64 => self.update_param::<f64>(index, gradient)?,
+                _ => self.update_param::<f32>(index, gradient)?,
+            }
+        }
+        self.updates += 1;
+        Ok(())
+    }
+
+    fn update_param<T: Float>(&self, index: usize, gradient: &Tensor) -> Result<()> {
+        let param = &self.params[index];
+        let replicas = self.configs.len();
+        let len = param.var.elem_count() / replicas;
+        for (replica, config) in self.configs.iter().enumerate() {
+            let group = config.group(param.kind);
+            let moment = Moment {
+                learning_rate: self.scale
+                    * group.schedule.after(self.updates, config.steps_per_epoch),
+                update: self.updates,
+                steps_per_epoch: config.steps_per_epoch,
+                sum_of_squares: 0.0,
+            };
+            let state = &self.state[index * replicas + replica];
+            let range = replica * len..(replica + 1) * len;
+            with_slices(
+                [param.var.as_tensor(), state],
+                [gradient],
+                |[w, state], [g]: [&[T]; 1]| {
+                    let (w, g) = (&mut w[range.clone()], &g[range]);
+                    group.rule.visit(Update {
+                        moment,
+                        w,
+                        g,
+                        state,
+                    });
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Updates done.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Learning rate that the next update of this replica gives this group.
+    ///
+    /// # Panics
+    /// Where there is no such replica.
+    pub fn group_learning_rate(&self, replica: usize, kind: ParamKind) -> f64 {
+        let config = &self.configs[replica];
+        self.scale
+            * config
+                .group(kind)
+                .schedule
+                .after(self.updates, config.steps_per_epoch)
+    }
+
+    /// Everything but the parameters and the configuration: what
+    /// [`restore`](Self::restore) needs to go on. The tensors share their
+    /// memory with the optimizer. Write them with `candle_core::safetensors::save`.
+    ///
+    /// # Errors
+    /// None in practice; candle's, where a tensor cannot be made.
+    pub fn state(&self) -> Result<HashMap<String, Tensor>> {
+        let device = &candle_core::Device::Cpu;
+        let mut tensors = HashMap::new();
+        tensors.insert(
+            "updates".to_owned(),
+            Tensor::new(self.updates as i64, device)?,
+        );
+        tensors.insert("scale".to_owned(), Tensor::new(self.scale, device)?);
+        for (key, state) in self.keys().into_iter().zip(&self.state) {
+            if state.elem_count() > 0 {
+                tensors.insert(key, state.clone());
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Goes on from a [`state`](Self::state) that an optimizer with the same
+    /// parameters and configurations had. Other keys are left alone, so the
+    /// parameters may lie in the same file.
+    ///
+    /// # Errors
+    /// Where a tensor is missing or has another shape or type; nothing is
+    /// changed then.
+    pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        let find = |key: &str| {
+            tensors.get(key).ok_or_else(|| {
+                candle_core::Error::Msg(format!("the optimizer's state lacks `{key}`"))
+            })
+        };
+        let updates = find("updates")?.to_scalar::<i64>()?;
+        let scale = find("scale")?.to_scalar::<f64>()?;
+        let mut restored = Vec::new();
+        for (key, state) in self.keys().into_iter().zip(&self.state) {
+            if state.elem_count() == 0 {
+                restored.push(state.clone());
+                continue;
+            }
+            let found = find(&key)?;
+            if found.shape() != state.shape() || found.dtype() != state.dtype() {
+                bail!(
+                    "the optimizer's state `{key}` is {:?} {:?}, expected {:?} {:?}",
+                    found.dtype(),
+                    found.shape(),
+                    state.dtype(),
+                    state.shape()
+                );
+            }
+            restored.push(found.to_device(state.device())?.copy()?);
+        }
+        self.state = restored;
+        self.updates = updates as u64;
+        self.scale = scale;
+        Ok(())
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let replicas = 0..self.configs.len();
+        self.params
+            .iter()
+            .flat_map(|param| {
+                replicas
+                    .clone()
+                    .map(move |replica| format!("state.{}.{replica}", param.name))
+            })
+            .collect()
+    }
+}
+
+impl candle_nn::Optimizer for GroupedOptimizer {
+    type Config = OptimizerConfig;
+
+    /// `Var`s of rank 2 and more are weights, others biases; named by their
+    /// place, from 0.
+    fn new(vars: Vec<Var>, config: OptimizerConfig) -> Result<Self> {
+        let params = vars.into_iter().enumerate().map(|(index, var)| Param {
+            name: index.to_string(),
+            kind: if var.rank() >= 2 {
+                ParamKind::Weight
+            } else {
+                ParamKind::Bias
+            },
+            var,
+        });
+        Self::for_replicas(params.collect(), vec![config])
+    }
+
+    /// # Errors
+    /// As [`update`](GroupedOptimizer::update), and where a parameter has no
+    /// gradient: nothing is changed then.
+    fn step(&mut self, grads: &GradStore) -> Result<()> {
+        let gradients = self
+            .params
+            .iter()
+            .map(|param| match grads.get(&param.var) {
+                Some(gradient) => gradient.contiguous(),
+                None => bail!(
+                    "parameter `{}` of shape {:?} has no gradient",
+                    param.name,
+                    param.var.shape()
+                ),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.update(&gradients)
+    }
+
+    /// The weights' rate at the next update, of the first replica.
+    fn learning_rate(&self) -> f64 {
+        self.group_learning_rate(0, ParamKind::Weight)
+    }
+
+    /// Scales all schedules by one factor, such that the weights' rate at the
+    /// next update (of the first replica) is `lr`. No effect where that rate is 0.
+    fn set_learning_rate(&mut self, lr: f64) {
+        let current = self.learning_rate();
+        if current > 0.0 {
+            self.scale *= lr / current;
+        }
+    }
+}
+
+/// The value of one parameter that starts at `w` after one update for each of
+/// `gradients`, in f64, every update an epoch of its own. For examples and
+/// tests of a rule.
+pub fn step_scalar(rule: &Rule, schedule: &Schedule, w: f64, gradients: &[f64]) -> f64 {
+    let mut w = [w];
+    let mut state = rule.visit(InitialState);
+    for (update, g) in gradients.iter().enumerate() {
+        let moment = Moment {
+            learning_rate: schedule.after(update as u64, 1),
+            update: update as u64,
+            steps_per_epoch: 1,
+            sum_of_squares: 0.0,
+        };
+        rule.visit(Update {
+            moment,
+            w: &mut w,
+            g: &[*g],
+            state: &mut state,
+        });
+    }
+    w[0]
+}
+
+struct Update<'a, T> {
+    moment: Moment,
+    w: &'a mut [T],
+    g: &'a [T],
+    state: &'a mut [T],
+}
+
+impl<T: crate::number::Number> Visitor for Update<'_, T> {
+    type Output = ();
+
+    fn visit<R: UpdateRule>(self, rule: &R) {
+        kernel::update(rule, self.moment, self.w, self.g, self.state);
+    }
+}
+
+/// The state that one parameter starts with.
+struct InitialState;
+
+impl Visitor for InitialState {
+    type Output = Vec<f64>;
+
+    fn visit<R: UpdateRule>(self, rule: &R) -> Vec<f64> {
+        (0..rule.state_len())
+            .map(|slot| rule.initial_state(slot))
+            .collect()
+    }
+}
+
+fn initial_state(rule: &Rule, len: usize, var: &Var) -> Result<Tensor> {
+    let initial = rule.visit(InitialState);
+    let (dtype, device) = (var.dtype(), var.device());
+    let state = Tensor::zeros((initial.len(), len), dtype, device)?;
+    if initial.iter().all(|value| *value == 0.0) {
+        return Ok(state);
+    }
+    Tensor::from_vec(initial.clone(), (initial.len(), 1), device)?
+        .to_dtype(dtype)?
+        .broadcast_as((initial.len(), len))?
+        .contiguous()
+}

@@ -1,0 +1,53 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Moment, SLOTS, Scalars, UpdateRule, pad};
+use crate::number::Number;
+use crate::error::{Invalid, below_one};
+
+/// Nesterov momentum.
+///
+/// `M = beta M + g; w -= eta (g + beta M)`
+///
+/// State: `M`. Source: Nesterov 1983, in the form of Sutskever, Martens, Dahl
+/// & Hinton 2013 written at the point looked ahead to.
+///
+/// ```
+/// use adamix_optim::{Rule, Schedule, rules::Nesterov, step_scalar};
+/// let rule = Rule::Nesterov(Nesterov::default());
+/// let schedule = Schedule::Constant { learning_rate: 0.1 };
+/// // One parameter of value 1, two updates with gradient 2.0.
+/// let w = step_scalar(&rule, &schedule, 1.0, &[2.0, 2.0]);
+/// assert!((w - (1.0 - 0.1 * (2.0 + 0.9 * 2.0) - 0.1 * (2.0 + 0.9 * 3.8))).abs() < 1e-12);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Nesterov {
+    /// Decay of the velocity, in [0, 1). Default 0.9.
+    pub beta: f64,
+}
+
+impl Default for Nesterov {
+    fn default() -> Self {
+        Self { beta: 0.9 }
+    }
+}
+
+impl UpdateRule for Nesterov {
+    fn check(&self) -> Result<(), Invalid> {
+        below_one("beta", self.beta)
+    }
+
+    fn state_len(&self) -> usize {
+        1
+    }
+
+    fn scalars(&self, moment: &Moment) -> Scalars {
+        pad([moment.learning_rate, self.beta])
+    }
+
+    #[inline(always)]
+    fn update<T: Number>(&self, [rate, beta, ..]: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
+        s[0] = beta * s[0] + g;
+        w - rate * (g + beta * s[0])
+    }
+}

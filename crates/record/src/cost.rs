@@ -1,0 +1,100 @@
+use serde::{Deserialize, Serialize};
+
+use crate::Environment;
+
+/// What one update of each arm costs: counted, and timed with the arms
+/// interleaved in one process, so that drift of the machine hits all alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cost {
+    /// [`SCHEMA`](crate::SCHEMA) of the writer.
+    pub schema: u32,
+    /// The machine that was timed.
+    pub environment: Environment,
+    /// Parameters of the network, weights and biases.
+    pub parameters: u64,
+    /// Updates of one epoch.
+    pub steps_per_epoch: u64,
+    /// One entry an arm, in the plan's order.
+    pub arms: Vec<ArmCost>,
+}
+
+/// Cost of one arm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ArmCost {
+    /// [`Arm::name`](crate::Arm::name).
+    pub arm: String,
+    /// The weights' rule, with the number of weights.
+    pub weights: GroupCost,
+    /// The biases' rule, with the number of biases.
+    pub biases: GroupCost,
+    /// Seconds of one update of all parameters alone, one entry a round;
+    /// entry `i` of every arm was timed in the same round.
+    pub update_seconds: Vec<f64>,
+    /// Seconds of one whole training step (forward, backward, update), one
+    /// entry a round, timed likewise.
+    pub step_seconds: Vec<f64>,
+}
+
+/// Counted cost of one rule on one group of parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GroupCost {
+    /// Number of parameters in the group.
+    pub parameters: u64,
+    /// Cost of one parameter's update.
+    pub per_parameter: UpdateCost,
+}
+
+/// Cost of updating one parameter once, counted by running the rule on a
+/// number type that counts. Fractions arise where work is done once in several
+/// updates. What depends on the update but not on the parameter (the learning
+/// rate, say) is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UpdateCost {
+    /// Additions and subtractions.
+    pub additions: f64,
+    /// Multiplications.
+    pub multiplications: f64,
+    /// Divisions.
+    pub divisions: f64,
+    /// Square roots.
+    pub square_roots: f64,
+    /// Numbers read from memory: parameter, gradient, state.
+    pub loads: f64,
+    /// Numbers written to memory: parameter, state.
+    pub stores: f64,
+    /// Numbers of state kept.
+    pub state: f64,
+}
+
+impl UpdateCost {
+    /// All arithmetic operations together, each counted as one.
+    pub fn arithmetic(&self) -> f64 {
+        self.additions + self.multiplications + self.divisions + self.square_roots
+    }
+
+    /// Bytes read and written, at 4 bytes a number (f32).
+    pub fn bytes_moved(&self) -> f64 {
+        4.0 * (self.loads + self.stores)
+    }
+
+    /// Bytes of state, at 4 bytes a number (f32).
+    pub fn bytes_of_state(&self) -> f64 {
+        4.0 * self.state
+    }
+}
+
+impl ArmCost {
+    /// Mean over all parameters of a figure of [`UpdateCost`], weights and
+    /// biases each by their number.
+    pub fn per_parameter(&self, figure: impl Fn(&UpdateCost) -> f64) -> f64 {
+        let (w, b) = (
+            self.weights.parameters as f64,
+            self.biases.parameters as f64,
+        );
+        (w * figure(&self.weights.per_parameter) + b * figure(&self.biases.per_parameter)) / (w + b)
+    }
+}
