@@ -85,7 +85,7 @@ impl Visitor for Count {
                 let mut numbers = inputs(&state, &tally);
                 rule.prepare(&moment, &mut numbers, 1);
                 cost.add(&tally, written(&numbers));
-                state = numbers.iter().map(|number| number.to_f64()).collect();
+                state = numbers.iter().map(|number| number.as_f64()).collect();
             }
             let tally = Tally::default();
             // Inputs: the state's numbers first, then parameter and gradient.
@@ -100,8 +100,8 @@ impl Visitor for Count {
                 &mut numbers,
             );
             cost.add(&tally, written(&numbers) + 1);
-            state = numbers.iter().map(|number| number.to_f64()).collect();
-            parameter = w[0].to_f64();
+            state = numbers.iter().map(|number| number.as_f64()).collect();
+            parameter = w[0].as_f64();
             if update >= counted {
                 for (sum, cost) in sum.figures().into_iter().zip(cost.figures()) {
                     *sum += *cost;

@@ -122,5 +122,5 @@ pub(crate) fn sum_of_squares<T: Number>(g: &[T]) -> f64 {
             }
         },
     );
-    lanes.iter().map(|lane| lane.to_f64()).sum()
+    lanes.iter().map(|lane| lane.as_f64()).sum()
 }

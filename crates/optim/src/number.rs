@@ -21,7 +21,7 @@ pub trait Number:
     fn of(constant: f64) -> Self;
 
     /// The value, exactly.
-    fn to_f64(self) -> f64;
+    fn as_f64(self) -> f64;
 
     /// Square root.
     fn sqrt(self) -> Self;
@@ -41,7 +41,7 @@ impl Number for f32 {
     }
 
     #[inline(always)]
-    fn to_f64(self) -> f64 {
+    fn as_f64(self) -> f64 {
         f64::from(self)
     }
 
@@ -65,7 +65,7 @@ impl Number for f64 {
     }
 
     #[inline(always)]
-    fn to_f64(self) -> f64 {
+    fn as_f64(self) -> f64 {
         self
     }
 
@@ -178,7 +178,7 @@ impl Number for Counting<'_> {
         }
     }
 
-    fn to_f64(self) -> f64 {
+    fn as_f64(self) -> f64 {
         self.value
     }
 

@@ -125,14 +125,11 @@ fn rates(rule: &Rule) -> (f64, f64) {
         Rule::Momentum(_) | Rule::Nesterov(_) => (0.02, 2e-4),
         Rule::Adagrad(_) => (1.0, 0.5),
         Rule::Adadec(_) => (0.5, 0.5),
-        Rule::AdamixW1(_) | Rule::AdamixW2(_) | Rule::AdamixW4(_) | Rule::AdamixW5(_) => {
-            (0.1, 2e-3)
-        }
-        Rule::AdamixW3(_) => unreachable!("its rate only shrinks"),
         Rule::Rmsprop(_) => (3e-4, 1e-3),
         Rule::Adadelta(_) => (10.0, 0.03),
-        Rule::Adam(_) => (0.1, 0.01),
-        Rule::Adamw(_) => (0.1, 0.01),
+        Rule::Adam(_) | Rule::Adamw(_) => (0.1, 0.01),
+        // AdaMix, and what is added to the registry.
+        _ => (0.1, 2e-3),
     }
 }
 

@@ -16,6 +16,9 @@ pub struct Plan {
     pub name: String,
     /// Title of the report.
     pub title: String,
+    /// The command that makes the report, data set included where it is not
+    /// the experiment's own.
+    pub command: String,
     /// The experiment's own text on what is assumed and what came out
     /// (paragraphs separated by an empty line).
     pub analysis: String,

@@ -8,6 +8,8 @@ use crate::{Error, Result, RunId};
 /// One line of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+// A record has one header and a few dozen other lines: boxing it saves nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum Line {
     /// First line.
     Header(Header),
