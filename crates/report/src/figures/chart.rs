@@ -1,0 +1,385 @@
+//! What the figures share: arms told apart, logarithmic axes, curves over
+//! epochs, and an SVG with its text alternative.
+
+use std::f64::consts::TAU;
+use std::ops::Range;
+
+use minijinja::HtmlEscape;
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::number::digits;
+use crate::{Error, Result};
+
+/// Units of the drawing in a pixel: plotters rounds to whole units.
+pub(super) const PX: i32 = 4;
+/// Height of a line of labels.
+const LINE: i32 = 18 * PX;
+/// Width of a letter, taken generously: nothing may depend on installed fonts.
+const LETTER: i32 = 9 * PX;
+/// The text's colour.
+pub(super) const INK: RGBColor = RGBColor(0x1b, 0x1b, 0x1b);
+
+/// Where a figure is drawn, in units of the drawing.
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What drawing comes to. It cannot fail in memory.
+pub(super) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// The two shapes of a figure; a page shows the one that fits the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    /// Labels stand beside what they name.
+    Wide,
+    /// For a telephone: labels stand above.
+    Narrow,
+}
+
+/// A colour, dashes and a mark: arms are told apart without colour too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) color: RGBColor,
+    /// Length of a dash and of the gap after it.
+    dash: (i32, i32),
+    /// A regular polygon: its number of corners, and the part of a turn that
+    /// the first lies from the top.
+    mark: (u32, f64),
+}
+
+/// Okabe and Ito's colours, darkened to be legible as text on white.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0x00, 0x67, 0xa5),
+    RGBColor(0xb8, 0x4a, 0x00),
+    RGBColor(0x00, 0x73, 0x5a),
+    RGBColor(0xa8, 0x47, 0x7f),
+    RGBColor(0x7d, 0x62, 0x00),
+    RGBColor(0x55, 0x55, 0x55),
+];
+const SOLID: (i32, i32) = (i32::MAX, 0);
+const DASHES: [(i32, i32); 5] = [SOLID, (28, 16), (10, 18), (60, 20), (20, 36)];
+/// Disc, square, triangle, diamond, triangle upside down.
+const MARKS: [(u32, f64); 5] = [(16, 0.0), (4, 0.125), (3, 0.0), (4, 0.0), (3, 0.5)];
+
+impl Style {
+    /// A line that is no arm's.
+    pub(super) const LIMIT: Self = Self {
+        color: INK,
+        dash: (16, 12),
+        mark: (0, 0.0),
+    };
+
+    /// The style of the `index`-th arm. Colours come six, dashes and marks
+    /// five in a row, so thirty arms differ.
+    pub(super) fn of(index: usize) -> Self {
+        Self {
+            color: COLORS[index % COLORS.len()],
+            dash: DASHES[index % DASHES.len()],
+            mark: MARKS[index % MARKS.len()],
+        }
+    }
+
+    fn line(self, area: &Area, points: Vec<(i32, i32)>) -> Drawn {
+        let (dash, gap) = self.dash;
+        let style = self.color.stroke_width(8);
+        area.draw(&DashedPathElement::new(points, dash, gap, style))
+    }
+
+    /// The mark, with the area of a disc of this radius.
+    pub(super) fn mark(self, area: &Area, (x, y): (i32, i32), radius: i32, opacity: f64) -> Drawn {
+        let (corners, turn) = self.mark;
+        if corners == 0 {
+            return Ok(());
+        }
+        let side = TAU / f64::from(corners);
+        let reach = f64::from(radius) * (side / side.sin()).sqrt();
+        let corner = |i| {
+            let angle = side * f64::from(i) + TAU * turn;
+            let along = |part: f64| (part * reach).round() as i32;
+            (x + along(angle.sin()), y - along(angle.cos()))
+        };
+        let outline: Vec<_> = (0..corners).map(corner).collect();
+        area.draw(&Polygon::new(outline, self.color.mix(opacity)))
+    }
+}
+
+/// How text looks.
+pub(super) fn text(color: RGBColor) -> TextStyle<'static> {
+    // plotters writes the size divided by 1.24: 13 pixels.
+    let font = ("system-ui, sans-serif", f64::from(13 * PX) * 1.24);
+    font.into_font().color(&color)
+}
+
+/// Writes a name beside `at`, in the middle of its height.
+pub(super) fn label(area: &Area, name: &str, style: Style, at: (i32, i32), side: HPos) -> Drawn {
+    let style = text(style.color).pos(Pos::new(side, VPos::Center));
+    area.draw_text(name, &style, at)
+}
+
+/// Room for the longest of these names, at most half the figure.
+pub(super) fn room<'a>(names: impl Iterator<Item = &'a str>, width: Width) -> i32 {
+    let letters = names.map(|name| name.chars().count()).max().unwrap_or(0);
+    let most = width.units() / 2;
+    i32::try_from(letters).map_or(most, |n| n.saturating_mul(LETTER).min(most))
+}
+
+impl Width {
+    fn units(self) -> i32 {
+        PX * match self {
+            Self::Wide => 760,
+            Self::Narrow => 360,
+        }
+    }
+}
+
+/// Draws an SVG of this height with a text alternative.
+pub(super) fn svg(
+    name: &str,
+    [title, description]: [&str; 2],
+    width: Width,
+    height: i32,
+    draw: impl FnOnce(&Area) -> Drawn,
+) -> Result<String> {
+    let width_units = width.units();
+    let mut text = String::new();
+    let area = SVGBackend::with_string(&mut text, (width_units as u32, height as u32));
+    let area = area.into_drawing_area();
+    draw(&area)
+        .and_then(|()| area.present())
+        .map_err(|e| Error::Figure(e.to_string()))?;
+    drop(area);
+    let (_, body) = text.split_once('>').unwrap_or_default();
+    let id = match width {
+        Width::Wide => format!("figure-{name}"),
+        Width::Narrow => format!("figure-{name}-narrow"),
+    };
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width_units} {height}\" \
+         width=\"{}\" height=\"{}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\n\
+         <title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>{body}",
+        width_units / PX,
+        height / PX,
+        HtmlEscape(title),
+        HtmlEscape(description),
+    ))
+}
+
+/// Spans the positive ones of `values` with some room.
+pub(super) fn logarithmic_range(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let positive = values.filter(|v| (1e-99..1e99).contains(v));
+    let (low, high) = positive.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), v| {
+        (low.min(v), high.max(v))
+    });
+    if low > high {
+        return 1.0..10.0;
+    }
+    let room = (high / low).powf(0.05).max(1.05);
+    low / room..high * room
+}
+
+/// Round values in the range, at most `most` of them.
+pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
+    if range.end < 3.0 * range.start {
+        let round = RangedCoordf64::from(range.clone()).key_points(most);
+        return round.into_iter().filter(|v| range.contains(v)).collect();
+    }
+    let decades = range.start.log10().floor() as i32..=range.end.log10().ceil() as i32;
+    let within = |mantissas: &[f64]| -> Vec<f64> {
+        let all = decades
+            .clone()
+            .flat_map(|e| mantissas.iter().map(move |m| m * 10_f64.powi(e)));
+        all.filter(|v| range.contains(v)).collect()
+    };
+    let fine: [&[f64]; 4] = [
+        &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+        &[1.0, 2.0, 5.0],
+        &[1.0, 3.0],
+        &[1.0],
+    ];
+    let fitting = fine.map(within).into_iter().find(|t| t.len() <= most);
+    fitting.unwrap_or_else(|| {
+        let decades = within(&[1.0]);
+        let every = decades.len().div_ceil(most.max(1));
+        decades.into_iter().step_by(every).collect()
+    })
+}
+
+/// A curve over epochs.
+pub(super) struct Curve {
+    pub(super) label: String,
+    pub(super) style: Style,
+    pub(super) points: Vec<(u64, f64)>,
+    /// The outline of the band around it; empty for none.
+    pub(super) band: Vec<(u64, f64)>,
+}
+
+/// Draws curves on a logarithmic axis. Their names stand at their ends or,
+/// where there is no room, in a key above.
+pub(super) fn over_epochs(
+    name: &str,
+    alternative: [&str; 2],
+    y_title: &str,
+    curves: &[Curve],
+    width: Width,
+) -> Result<String> {
+    let wide = width == Width::Wide;
+    let rows = LINE * curves.len() as i32;
+    let (above, inside) = match width {
+        Width::Wide => (30 * PX, rows.max(320 * PX)),
+        Width::Narrow => (rows + 34 * PX, 250 * PX),
+    };
+    let below = 42 * PX;
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let first = points().map(|(epoch, _)| *epoch).min().unwrap_or(0);
+    let last = points().map(|(epoch, _)| *epoch).max().unwrap_or(0);
+    let range = logarithmic_range(points().map(|(_, value)| *value));
+
+    svg(name, alternative, width, above + inside + below, |area| {
+        let names = curves.iter().map(|curve| curve.label.as_str());
+        let right = if wide { room(names, width) } else { 0 };
+        let heights = range.clone().log_scale().with_key_points(ticks(&range, 8));
+        let mut chart = ChartBuilder::on(area)
+            .margin_top(above)
+            .margin_right(right + if wide { 26 * PX } else { 12 * PX })
+            .x_label_area_size(below)
+            .y_label_area_size(64 * PX)
+            .build_cartesian_2d(first..last, heights)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .bold_line_style(INK.mix(0.2).stroke_width(4))
+            .axis_style(INK.mix(0.5).stroke_width(4))
+            .set_all_tick_mark_size(4 * PX)
+            .label_style(text(INK))
+            .x_labels(if wide { 9 } else { 6 })
+            .y_label_formatter(&|value| digits(*value, 6))
+            .x_desc("epoch")
+            .draw()?;
+        area.draw_text(y_title, &text(INK), (4 * PX, above - 26 * PX))?;
+
+        // A wide interval can leave the range.
+        let at = |(epoch, value): &(u64, f64)| {
+            let value = value.clamp(range.start, range.end);
+            chart.plotting_area().map_coordinate(&(*epoch, value))
+        };
+        for curve in curves.iter().filter(|curve| !curve.band.is_empty()) {
+            let outline: Vec<_> = curve.band.iter().map(at).collect();
+            area.draw(&Polygon::new(outline, curve.style.color.mix(0.16)))?;
+        }
+        let mut ends = Vec::new();
+        for Curve { style, points, .. } in curves {
+            let points: Vec<_> = points.iter().map(at).collect();
+            ends.push(points.last().copied().unwrap_or_default());
+            style.line(area, points.clone())?;
+            // About eight, so that they do not run together.
+            let every = points.len().div_ceil(8).max(1);
+            for point in points.into_iter().rev().step_by(every) {
+                style.mark(area, point, 4 * PX, 1.0)?;
+            }
+        }
+        let heights: Vec<i32> = ends.iter().map(|(_, y)| *y).collect();
+        let placed = spread(&heights, above + inside);
+        for (i, curve) in curves.iter().enumerate() {
+            let (style, key) = (curve.style, LINE * i as i32 + 12 * PX);
+            let at = if wide {
+                let (x, y) = ends[i];
+                let lead = [(x + 6 * PX, y), (x + 18 * PX, placed[i])];
+                area.draw(&PathElement::new(lead, INK.mix(0.3).stroke_width(4)))?;
+                (x + 22 * PX, placed[i])
+            } else {
+                style.line(area, vec![(4 * PX, key), (38 * PX, key)])?;
+                style.mark(area, (21 * PX, key), 4 * PX, 1.0)?;
+                (42 * PX, key)
+            };
+            label(area, &curve.label, style, at, HPos::Left)?;
+        }
+        Ok(())
+    })
+}
+
+/// Shifts labels down and up so that neighbours are a [`LINE`] apart, none
+/// below `bottom`; their order stays.
+fn spread(heights: &[i32], bottom: i32) -> Vec<i32> {
+    let mut order: Vec<usize> = (0..heights.len()).collect();
+    order.sort_by_key(|&i| heights[i]);
+    let mut placed = heights.to_vec();
+    for pair in order.windows(2) {
+        placed[pair[1]] = placed[pair[1]].max(placed[pair[0]] + LINE);
+    }
+    let mut ceiling = bottom;
+    for &i in order.iter().rev() {
+        placed[i] = placed[i].min(ceiling);
+        ceiling = placed[i] - LINE;
+    }
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        let labels = |range: Range<f64>, most| -> Vec<String> {
+            ticks(&range, most).iter().map(|v| digits(*v, 6)).collect()
+        };
+        assert_eq!(labels(4.26..4.74, 7), ["4.3", "4.4", "4.5", "4.6", "4.7"]);
+        assert_eq!(labels(4.5..13.0, 7), ["6", "8", "10", "12"]);
+        assert_eq!(labels(0.9..99.0, 7), ["1", "2", "5", "10", "20", "50"]);
+        assert_eq!(
+            labels(9e-7..0.0011, 4),
+            ["1e\u{2212}6", "1e\u{2212}5", "0.0001", "0.001"]
+        );
+        assert_eq!(labels(9e-13..1.1, 4).len(), 4);
+    }
+
+    #[test]
+    fn a_logarithmic_range_takes_any_values() {
+        let range = logarithmic_range([0.0, f64::NAN, 2.0, 8.0, f64::INFINITY].into_iter());
+        assert!(range.start < 2.0 && range.end > 8.0 && range.end < 10.0);
+        let range = logarithmic_range(std::iter::empty());
+        assert_eq!(range, 1.0..10.0);
+        for size in [1e-300, 1e-98, 1e-16, 1e15, 1e98, f64::MAX] {
+            for values in [vec![size], vec![size, 2.0 * size], vec![1e-9, size]] {
+                let ticks = ticks(&logarithmic_range(values.into_iter()), 8);
+                assert!(ticks.len() <= 8, "{ticks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_are_spread_in_order() {
+        let top = 60 * PX - LINE;
+        assert_eq!(
+            spread(&[50 * PX, 48 * PX, 10 * PX], 60 * PX),
+            [60 * PX, top, 10 * PX]
+        );
+    }
+
+    #[test]
+    fn names_and_descriptions_are_escaped() {
+        let curve = Curve {
+            label: "<a & b>".into(),
+            style: Style::of(0),
+            points: vec![(0, 2.0), (3, -1.0)],
+            band: vec![(0, f64::NEG_INFINITY), (0, f64::INFINITY)],
+        };
+        for width in [Width::Wide, Width::Narrow] {
+            let svg = over_epochs("x", ["\"", "<"], "y", std::slice::from_ref(&curve), width);
+            let svg = svg.unwrap();
+            assert!(svg.contains("&lt;a &amp; b&gt;"), "{svg}");
+            assert!(svg.contains("&lt;</desc>"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn thirty_arms_differ() {
+        let looks = |i| format!("{:?}", Style::of(i));
+        let mut seen: Vec<String> = (0..30).map(looks).collect();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 30);
+    }
+}

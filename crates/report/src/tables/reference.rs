@@ -1,0 +1,157 @@
+use adamix_record::{PrincipalComponents, Role};
+
+use super::{NOTHING, Table, numbers, words};
+use crate::load::{ArmRuns, Study};
+use crate::number::{count, error};
+use crate::statistics::mean;
+
+/// Figures of other work beside ours. They are all of MNIST, so `None` for any
+/// other data set.
+pub(crate) fn reference(study: &Study) -> Option<Table> {
+    if !study.is_mnist() {
+        return None;
+    }
+    let mut table = Table::new(
+        "Reference figures, all reconstruction errors on MNIST as defined above. Source tags: \
+         read, at its source; second, from a secondary source; measured, by us. Networks, \
+         training time and pre-training differ, so nearness shows plausibility, not agreement. \
+         No number of the AdaMix paper is known, and none is compared with.",
+        vec![
+            words("what"),
+            numbers("theirs"),
+            words("source"),
+            words("ours"),
+        ],
+    );
+    let mut add = |what: &str, theirs: &str, source: &str, ours: Option<String>| {
+        let ours = ours.unwrap_or_else(|| NOTHING.into());
+        table
+            .rows
+            .push(vec![what.into(), theirs.into(), source.into(), ours]);
+    };
+    let anchor = |value: Option<f64>| {
+        Some(match (&study.anchors, value) {
+            (None, _) => "not measured yet".to_owned(),
+            (Some(_), None) => "not measured".to_owned(),
+            (Some(_), Some(value)) => error(value),
+        })
+    };
+    let components = |n: usize, value: fn(&PrincipalComponents) -> f64| {
+        let all = study.anchors.iter().flat_map(|a| &a.principal_components);
+        anchor(all.into_iter().find(|p| p.components == n).map(value))
+    };
+    let ours = "independent computation in float64 (measured)";
+    add(
+        "mean training image, test",
+        "52.90",
+        ours,
+        anchor(study.mean_image_error()),
+    );
+    for (what, theirs, n) in [
+        ("principal components, 2, test", "43.645", 2),
+        ("principal components, 6, test", "32.651", 6),
+        ("principal components, 30, test", "13.866", 30),
+    ] {
+        add(what, theirs, ours, components(n, |p| p.test_error));
+    }
+    add(
+        "principal components, 30, train",
+        "14.207",
+        ours,
+        components(30, |p| p.train_error),
+    );
+    let science = "Hinton and Salakhutdinov 2006, figure 2B (second, exact quote)";
+    add(
+        "principal components, 30, test",
+        "13.87",
+        science,
+        components(30, |p| p.test_error),
+    );
+    add(
+        "logistic principal components, 30, test",
+        "8.01",
+        science,
+        None,
+    );
+    let lowest = lowest(study, |e| e.test_error);
+    let lowest_train = self::lowest(study, |e| e.train_error);
+    add(
+        "deep autoencoder, 30 code units, test",
+        "3.00",
+        science,
+        lowest.clone(),
+    );
+    let walk = "released code of Hinton and Salakhutdinov, 10 pre-training epochs, stopped at \
+                fine-tuning epoch 35, in a public walk-through (second)";
+    add("deep autoencoder, test", "4.520", walk, lowest);
+    add(
+        "deep autoencoder, train",
+        "4.318",
+        walk,
+        lowest_train.clone(),
+    );
+    let sutskever = "Sutskever, Martens, Dahl and Hinton 2013, table 1: 750,000 updates, batch \
+                     200 (second)";
+    for (what, theirs) in [
+        ("stochastic gradient descent (SGD), train", "2.1"),
+        ("Nesterov's momentum, best, train", "0.73"),
+        ("Hessian-free optimisation, train", "0.69"),
+    ] {
+        add(what, theirs, sutskever, lowest_train.clone());
+    }
+    if study.plan.protocol.pre_training_epochs == 10 {
+        prototype(study, add);
+    }
+    Some(table)
+}
+
+/// Figures of the prototype that was written before this program: the same
+/// network after 10 pre-training epochs.
+fn prototype(study: &Study, mut add: impl FnMut(&str, &str, &str, Option<String>)) {
+    let source = "independent prototype, one seed, 10 pre-training epochs, batch 100 (measured)";
+    let start = study.arms.first().and_then(|arm| at_epoch(study, arm, 0));
+    add("before fine-tuning, test", "12.8", source, start);
+    for (name, theirs, role) in [
+        ("AdaMix (W1 + B1; eta 0.1, K 1)", "6.99", Role::Adamix),
+        ("AdaGrad (eta 0.1, K 1)", "5.37", Role::Adagrad),
+        ("AdaDec (eta 0.1, K 1)", "5.54", Role::Adadec),
+    ] {
+        let ours = study.only(role).and_then(|arm| at_epoch(study, arm, 4));
+        if ours.is_some() {
+            add(&format!("{name}, 4 epochs, test"), theirs, source, ours);
+        }
+    }
+}
+
+fn at_epoch(study: &Study, arm: &ArmRuns, epoch: usize) -> Option<String> {
+    let by_seed = study.by_seed(arm, |errors| errors.get(epoch).copied());
+    let errors: Vec<f64> = by_seed.into_iter().map(|(_, error)| error).collect();
+    (!errors.is_empty()).then(|| {
+        let seeds = count(errors.len(), "seed");
+        format!("{} ({}, {seeds})", error(mean(&errors)), arm.arm.label)
+    })
+}
+
+/// The lowest mean final error among the arms, with the arm's name.
+fn lowest(study: &Study, value: fn(&adamix_record::Evaluation) -> Option<f64>) -> Option<String> {
+    let means = study.arms.iter().filter_map(|arm| {
+        let completed = arm
+            .runs
+            .iter()
+            .filter(|run| study.test_errors(run).is_some());
+        let errors: Option<Vec<f64>> = completed
+            .map(|run| value(run.record.as_ref()?.evaluations.last()?))
+            .collect();
+        // An arm with a diverged run has no mean to stand here.
+        let errors = errors.filter(|e| !e.is_empty() && arm.diverged() == 0)?;
+        Some((mean(&errors), errors.len(), arm))
+    });
+    let (lowest, n, arm) = means.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some(format!(
+        "{} ({}, {} epochs, {})",
+        error(lowest),
+        arm.arm.label,
+        study.epochs(),
+        count(n, "seed")
+    ))
+}

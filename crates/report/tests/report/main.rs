@@ -1,0 +1,7 @@
+//! The report of made-up studies: what a reader must find on the page, and
+//! which folders must not become a page.
+
+mod records;
+mod study;
+mod well_formed;
+mod words;

@@ -1,0 +1,300 @@
+//! What becomes of records that are not as they should be.
+
+use std::path::Path;
+
+use adamix_record::{Backend, Line, Outcome, Plan, RunRecord, write_json};
+use adamix_report::{Error, render};
+
+use crate::study::{MadeUp, write_lines};
+
+fn error(folder: &Path) -> String {
+    render(folder).expect_err("no report").to_string()
+}
+
+fn page(folder: &Path) -> String {
+    render(folder).expect("a report").html
+}
+
+/// A study in which AdaMix is 4 % better, so that C1 and C3 are clear.
+fn better(seeds: u64) -> MadeUp {
+    MadeUp::new(seeds, 4.3)
+}
+
+#[test]
+fn a_damaged_line_is_named() {
+    let study = better(3);
+    let folder = study.write();
+    let path = folder
+        .path()
+        .join(format!("runs/{}.jsonl", study.id("adagrad", 1)));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[3] = "{\"kind\": \"evalu";
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let message = error(folder.path());
+    assert!(
+        message.contains(&format!("{}:4:", path.display())),
+        "{message}"
+    );
+    assert!(message.contains("run the experiment again"), "{message}");
+}
+
+#[test]
+fn no_plan_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(error(folder.path()).contains("plan.json"));
+}
+
+#[test]
+fn a_plan_that_lists_a_run_twice_is_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut plan: Plan = study.plan();
+    plan.runs.push(plan.runs[0].clone());
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("plan.json"), "{message}");
+    assert!(
+        message.contains("arm `adamix`, seed 0 is listed twice"),
+        "{message}"
+    );
+}
+
+#[test]
+fn two_records_of_one_run_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    // The same settings, seed and data under another id: that of older numerics.
+    let mut lines = study.lines(&study.arms[0], 2);
+    let Some(Line::Header(header)) = lines.first_mut() else {
+        panic!("a header comes first");
+    };
+    header.semantics += 1;
+    header.run_id = serde_json::from_str("\"0000000000000000\"").unwrap();
+    write_lines(folder.path(), "jsonl", &lines);
+    let result = render(folder.path());
+    assert!(matches!(result, Err(Error::Duplicate { .. })), "{result:?}");
+    let message = error(folder.path());
+    assert!(message.contains("0000000000000000.jsonl"), "{message}");
+    assert!(
+        message.contains(study.id("adamix", 2).as_str()),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_record_that_the_plan_does_not_list_is_noted() {
+    let study = better(3);
+    let folder = study.write();
+    let lines = study.lines(&study.arms[0], 77);
+    write_lines(folder.path(), "jsonl", &lines);
+    let page = page(folder.path());
+    assert!(
+        page.contains("One record is in runs&#x2f;") || page.contains("One record is in runs/")
+    );
+    assert!(page.contains(study.id("adamix", 77).as_str()));
+    assert!(!page.contains("<td class=\"number\">77</td>"));
+}
+
+#[test]
+fn records_of_another_data_set_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut plan = study.plan();
+    plan.data.name = "curves".into();
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("data set is mnist"), "{message}");
+    assert!(message.contains("plan.json says curves"), "{message}");
+    assert!(message.contains("runs/"), "{message}");
+}
+
+#[test]
+fn records_of_other_settings_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut plan = study.plan();
+    plan.arms[1].weights["k"] = 0.01.into();
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("plan.json says weights"), "{message}");
+}
+
+#[test]
+fn mixed_backends_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut plan = study.plan();
+    let header = study.header(&study.arms[1], 1, Backend::Cuda);
+    let planned = plan
+        .runs
+        .iter_mut()
+        .find(|r| r.arm == "adagrad" && r.seed == 1);
+    planned.unwrap().run_id = header.run_id.clone();
+    let mut lines = study.lines(&study.arms[1], 1);
+    lines[0] = Line::Header(header);
+    write_lines(folder.path(), "jsonl", &lines);
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("backend is cuda"), "{message}");
+    assert!(message.contains("says cpu"), "{message}");
+}
+
+#[test]
+fn a_completed_record_of_too_few_epochs_is_refused() {
+    let study = better(3);
+    let folder = study.write_with("adadec", 0, 4, Outcome::Completed);
+    let message = error(folder.path());
+    assert!(message.contains("number of epochs is 4"), "{message}");
+}
+
+#[test]
+fn anchors_and_costs_of_something_else_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let path = folder.path().join("anchors.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("c0ffee", "c0ffef")).unwrap();
+    assert!(error(folder.path()).contains("anchors.json: data-sha256 is c0ffef"));
+
+    let folder = study.write();
+    let path = folder.path().join("cost.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"adadec\"", "\"other\"")).unwrap();
+    assert!(error(folder.path()).contains("cost.json: arm is `other`"));
+}
+
+#[test]
+fn pictures_of_a_wrong_size_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut lines = study.lines(&study.arms[0], 0);
+    for line in &mut lines {
+        if let Line::Samples(samples) = line {
+            samples.image_shape = [28, 27];
+        }
+    }
+    write_lines(folder.path(), "jsonl", &lines);
+    let message = error(folder.path());
+    assert!(
+        message.contains("784 pixels for 28 rows of 27"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_diverged_run_counts_with_the_mean_image() {
+    let study = better(10);
+    let folder = study.write_with("adamix", 4, 2, Outcome::Diverged { epoch: 2 });
+    let page = page(folder.path());
+    assert!(page.contains("diverged at epoch 2; counts with the mean image&#x27;s error"));
+    assert!(page.contains("9 completed, 1 diverged"));
+    // (9 x about 4.3 + 52.9) / 10
+    assert!(
+        page.contains("<td class=\"number\">9.1"),
+        "the mean holds 52.9"
+    );
+}
+
+#[test]
+fn an_error_above_the_mean_image_is_a_divergence() {
+    let mut study = better(10);
+    study.arms[1].error = 60.0;
+    let page = page(study.write().path());
+    assert!(page.contains("10 diverged"));
+}
+
+#[test]
+fn without_anchors_a_diverged_run_makes_no_verdict() {
+    let mut study = better(10);
+    study.anchors = false;
+    let folder = study.write_with("adagrad", 4, 2, Outcome::Diverged { epoch: 2 });
+    let report = render(folder.path()).unwrap();
+    assert!(report.summary.contains("no verdict"), "{}", report.summary);
+    assert!(
+        report
+            .summary
+            .contains("1 run of AdaGrad diverged and counts with")
+    );
+    assert!(report.html.contains("anchors.json is missing"));
+    assert!(report.html.contains("cannot count"));
+    // The other nine alone would make AdaGrad look better than it is.
+    let row = report
+        .html
+        .split("<th scope=\"row\">AdaGrad</th>")
+        .nth(1)
+        .unwrap();
+    assert!(row.contains("<td class=\"number\">\u{2013}</td><td class=\"number\">0</td>"));
+}
+
+#[test]
+fn failed_missing_and_running_runs_are_shown() {
+    let study = better(12);
+    let why = "out of memory".to_owned();
+    let folder = study.write_with("adamix", 1, 2, Outcome::Failed { why });
+    let record = |arm, seed, extension| {
+        let id = study.id(arm, seed);
+        folder.path().join(format!("runs/{id}.{extension}"))
+    };
+    std::fs::remove_file(record("adagrad", 3, "jsonl")).unwrap();
+    std::fs::remove_file(record("adadec", 5, "jsonl")).unwrap();
+    let arm = &study.arms[2];
+    write_lines(folder.path(), "partial", &study.first_lines(arm, 5, 3));
+    // A last line cut short is what an interrupted writer leaves.
+    let partial = record("adadec", 5, "partial");
+    let mut text = std::fs::read_to_string(&partial).unwrap();
+    text.push_str("{\"kind\":");
+    std::fs::write(&partial, text).unwrap();
+
+    let report = render(folder.path()).unwrap();
+    let page = report.html;
+    assert!(page.contains("failed: out of memory"));
+    assert!(page.contains("running, or interrupted; 3 of 6 epochs"));
+    assert!(page.contains("11 completed, 1 missing"));
+    assert!(page.contains("only those that ended in both arms are compared"));
+    assert!(page.contains("Runs are outstanding, so this is provisional."));
+    let line = "48 runs planned: 45 completed, 1 failed, 1 still running, 1 missing";
+    assert!(page.contains(line));
+    assert!(report.summary.contains(line), "{}", report.summary);
+    // Seeds 1 and 3, then 1 and 5 are out: ten pairs, which are enough.
+    assert!(report.summary.contains("reproduced"), "{}", report.summary);
+}
+
+#[test]
+fn nothing_run_yet_is_a_page_too() {
+    let study = better(10);
+    let folder = study.write();
+    std::fs::remove_dir_all(folder.path().join("runs")).unwrap();
+    std::fs::remove_file(folder.path().join("anchors.json")).unwrap();
+    std::fs::remove_file(folder.path().join("cost.json")).unwrap();
+    let report = render(folder.path()).unwrap();
+    assert!(report.html.contains("40 missing"));
+    assert!(
+        report
+            .html
+            .contains("Not measured yet: cost.json is missing.")
+    );
+    assert!(report.figures.is_empty());
+}
+
+#[test]
+fn a_finished_record_wins_over_its_partial() {
+    let study = better(3);
+    let folder = study.write();
+    let before = render(folder.path()).unwrap();
+    let lines = study.first_lines(&study.arms[0], 0, 2);
+    write_lines(folder.path(), "partial", &lines);
+    // And one that was opened a moment ago does no harm.
+    let path = folder.path().join("runs/0123456789abcdef.partial");
+    std::fs::write(path, "{\"kind\":\"hea").unwrap();
+    assert_eq!(render(folder.path()).unwrap(), before);
+}
+
+#[test]
+fn made_up_records_are_records() {
+    let study = better(1);
+    let folder = study.write();
+    let path = format!("runs/{}.jsonl", study.id("adamix", 0));
+    let record = RunRecord::read(&folder.path().join(path)).unwrap();
+    assert_eq!(record.evaluations.len(), 7);
+}

@@ -1,0 +1,140 @@
+//! The page as a browser and a screen reader meet it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use adamix_report::render;
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::{
+    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer,
+};
+
+use crate::study::MadeUp;
+
+/// Collects tags; any fault that the tokenizer sees fails the test.
+#[derive(Default)]
+struct Tags(RefCell<Vec<Tag>>);
+
+impl TokenSink for Tags {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<()> {
+        match token {
+            Token::TagToken(tag) => self.0.borrow_mut().push(tag),
+            Token::ParseError(fault) => panic!("line {line}: {fault}"),
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+fn tags(html: &str) -> Vec<Tag> {
+    let tokenizer = Tokenizer::new(Tags::default(), Default::default());
+    let input = BufferQueue::default();
+    input.push_back(StrTendril::from_slice(html));
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    tokenizer.sink.0.take()
+}
+
+fn attribute(tag: &Tag, name: &str) -> Option<String> {
+    let found = tag.attrs.iter().find(|a| &*a.name.local == name);
+    found.map(|a| a.value.to_string())
+}
+
+fn page() -> String {
+    let study = MadeUp::new(10, 4.3).write();
+    render(study.path()).expect("a report").html
+}
+
+#[test]
+fn every_element_is_closed_in_order() {
+    const VOID: [&str; 4] = ["meta", "img", "br", "link"];
+    let mut open: Vec<String> = Vec::new();
+    for tag in tags(&page()) {
+        let name = tag.name.to_string();
+        match tag.kind {
+            _ if tag.self_closing || VOID.contains(&name.as_str()) => {}
+            TagKind::StartTag => open.push(name),
+            TagKind::EndTag => assert_eq!(open.pop(), Some(name)),
+        }
+    }
+    assert_eq!(open, Vec::<String>::new());
+}
+
+#[test]
+fn ids_are_unique_and_references_meet_them() {
+    let tags = tags(&page());
+    let mut ids = BTreeSet::new();
+    for id in tags.iter().filter_map(|tag| attribute(tag, "id")) {
+        assert!(ids.insert(id.clone()), "id {id} twice");
+    }
+    for labels in tags.iter().filter_map(|t| attribute(t, "aria-labelledby")) {
+        for id in labels.split(' ') {
+            assert!(ids.contains(id), "no element has the id {id}");
+        }
+    }
+}
+
+#[test]
+fn pictures_and_figures_have_a_text_alternative() {
+    let page = page();
+    let tags = tags(&page);
+    let images: Vec<&Tag> = tags.iter().filter(|t| &*t.name == "img").collect();
+    assert_eq!(images.len(), 10 * 5);
+    for image in images {
+        assert!(attribute(image, "alt").is_some_and(|alt| !alt.is_empty()));
+        let source = attribute(image, "src").unwrap();
+        assert!(
+            source.starts_with("data:image/png;base64,iVBOR"),
+            "{source}"
+        );
+    }
+    let drawings: Vec<&Tag> = tags
+        .iter()
+        .filter(|t| &*t.name == "svg" && t.kind == TagKind::StartTag)
+        .collect();
+    assert_eq!(drawings.len(), 6);
+    for drawing in drawings {
+        assert_eq!(attribute(drawing, "role").as_deref(), Some("img"));
+    }
+    assert_eq!(page.matches("<desc ").count(), 6);
+    assert!(page.contains("Mean test error after epoch 6, lowest first: AdaMix (W1 + B1)"));
+}
+
+#[test]
+fn nothing_is_loaded_from_elsewhere() {
+    let page = page();
+    for tag in tags(&page) {
+        assert!(!matches!(&*tag.name, "script" | "link" | "iframe" | "use"));
+        if let Some(source) = attribute(&tag, "src") {
+            assert!(source.starts_with("data:"), "{source}");
+        }
+        if let Some(link) = attribute(&tag, "href") {
+            assert_eq!(&*tag.name, "a", "{link}");
+        }
+    }
+    for loads in ["url(", "@import"] {
+        assert!(!page.contains(loads), "{loads}");
+    }
+}
+
+#[test]
+fn rows_have_as_many_cells_as_their_table_has_columns() {
+    let tags = tags(&page());
+    let mut columns = 0;
+    let mut cells = 0;
+    let mut in_head = false;
+    for tag in &tags {
+        match (&*tag.name, tag.kind) {
+            ("thead", TagKind::StartTag) => (in_head, columns) = (true, 0),
+            ("thead", TagKind::EndTag) => in_head = false,
+            ("table", TagKind::StartTag) => columns = 0,
+            ("th", TagKind::StartTag) if in_head => columns += 1,
+            ("th" | "td", TagKind::StartTag) => cells += 1,
+            ("tr", TagKind::StartTag) => cells = 0,
+            ("tr", TagKind::EndTag) if !in_head && columns > 0 => assert_eq!(cells, columns),
+            _ => {}
+        }
+    }
+}
