@@ -10,7 +10,8 @@ use std::hint::black_box;
 
 use adamix_autoencoder::dataset::{Images, PIXELS};
 use adamix_autoencoder::{
-    Autoencoder, CdSettings, CdWorkspace, FineTuning, Loss, PreTraining, PreTrainingSettings, Rbm, Reduction, Workspace,
+    Autoencoder, CdSettings, CdWorkspace, FineTuning, Loss, PreTraining, PreTrainingSettings, Rbm,
+    Reduction, Workspace,
 };
 use adamix_optim::{GroupConfig, OptimizerConfig, Rule, Schedule};
 use candle_core::{Device, Tensor};
@@ -19,55 +20,111 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 const SIZES: [usize; 5] = [784, 1000, 500, 250, 30];
 
 fn images(count: usize) -> Images {
-    Images { pixels: (0..count * PIXELS).map(|i| (i * 2_654_435_761 >> 13) as u8).collect(), labels: Vec::new() }
+    Images {
+        pixels: (0..count * PIXELS)
+            .map(|i| ((i * 2_654_435_761) >> 13) as u8)
+            .collect(),
+        labels: Vec::new(),
+    }
 }
 
 fn network(images: &Images) -> Autoencoder {
-    let initial = PreTrainingSettings { epochs: 0, ..PreTrainingSettings::default() };
-    PreTraining::new(images, &SIZES, initial, &[0]).unwrap().into_autoencoder().unwrap()
+    let initial = PreTrainingSettings {
+        epochs: 0,
+        ..PreTrainingSettings::default()
+    };
+    PreTraining::new(images, &SIZES, initial, &[0])
+        .unwrap()
+        .into_autoencoder()
+        .unwrap()
 }
 
 fn config(rule: Rule) -> OptimizerConfig {
-    OptimizerConfig::uniform(GroupConfig { rule, schedule: Schedule::Constant { learning_rate: 1e-3 } }, 600)
+    OptimizerConfig::uniform(
+        GroupConfig {
+            rule,
+            schedule: Schedule::Constant {
+                learning_rate: 1e-3,
+            },
+        },
+        600,
+    )
 }
 
 fn training(criterion: &mut Criterion) {
     let images = images(1000);
     let network = network(&images);
-    let parameters: usize = network.params().iter().map(|param| param.var.elem_count()).sum();
+    let parameters: usize = network
+        .params()
+        .iter()
+        .map(|param| param.var.elem_count())
+        .sum();
     for batch in [100, 1000] {
         let indices: Vec<u32> = (0..batch as u32).collect();
         let mut group = criterion.benchmark_group(format!("batch {batch}"));
         group.sample_size(10);
         let mut workspace = Workspace::new(&network, batch).unwrap();
         workspace.load_images(&images, &[&indices]).unwrap();
-        group.bench_function("forward", |b| b.iter(|| workspace.forward(&network).unwrap()));
-        group.bench_function("backward", |b| {
-            b.iter(|| workspace.backward(&network, Loss::CrossEntropy, Reduction::Mean).unwrap());
+        group.bench_function("forward", |b| {
+            b.iter(|| workspace.forward(&network).unwrap())
         });
-        let rule = Rule::all().into_iter().find(|rule| rule.name() == "adagrad").unwrap();
+        group.bench_function("backward", |b| {
+            b.iter(|| {
+                workspace
+                    .backward(&network, Loss::CrossEntropy, Reduction::Mean)
+                    .unwrap()
+            });
+        });
+        let rule = Rule::all()
+            .into_iter()
+            .find(|rule| rule.name() == "adagrad")
+            .unwrap();
         let mut training = FineTuning::new(
-            &images, network.copy().unwrap(), vec![config(rule)], &[0], batch, Loss::CrossEntropy, Reduction::Mean,
-        ).unwrap();
-        group.bench_function("step, adagrad", |b| b.iter(|| training.step(black_box(&[&indices])).unwrap()));
+            &images,
+            network.copy().unwrap(),
+            vec![config(rule)],
+            &[0],
+            batch,
+            Loss::CrossEntropy,
+            Reduction::Mean,
+        )
+        .unwrap();
+        group.bench_function("step, adagrad", |b| {
+            b.iter(|| training.step(black_box(&[&indices])).unwrap())
+        });
         group.finish();
     }
     let mut group = criterion.benchmark_group("update");
-    group.sample_size(10).throughput(Throughput::Elements(parameters as u64));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(parameters as u64));
     let indices: Vec<u32> = (0..100).collect();
     for rule in Rule::all() {
         let mut training = FineTuning::new(
-            &images, network.copy().unwrap(), vec![config(rule)], &[0], 100, Loss::CrossEntropy, Reduction::Mean,
-        ).unwrap();
+            &images,
+            network.copy().unwrap(),
+            vec![config(rule)],
+            &[0],
+            100,
+            Loss::CrossEntropy,
+            Reduction::Mean,
+        )
+        .unwrap();
         training.step(&[&indices]).unwrap();
         group.bench_function(rule.name(), |b| b.iter(|| training.update().unwrap()));
     }
     group.finish();
     let mut group = criterion.benchmark_group("evaluation");
-    group.sample_size(10).throughput(Throughput::Elements(images.count() as u64));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(images.count() as u64));
     let mut workspace = Workspace::new(&network, 500).unwrap();
     group.bench_function("1000 images", |b| {
-        b.iter(|| network.reconstruction_errors(&images, &mut workspace).unwrap());
+        b.iter(|| {
+            network
+                .reconstruction_errors(&images, &mut workspace)
+                .unwrap()
+        });
     });
     group.finish();
 }
@@ -78,10 +135,16 @@ fn pre_training(criterion: &mut Criterion) {
     let mut workspace = CdWorkspace::new(&rbm, 100).unwrap();
     workspace.v0 = Tensor::rand(0f32, 1.0, (1, 100, 784), &Device::Cpu).unwrap();
     workspace.noise = Tensor::rand(0f32, 1.0, (1, 100, 1000), &Device::Cpu).unwrap();
-    let settings = CdSettings { learning_rate: 1e-3, momentum: 0.5, weight_cost: 2e-4 };
+    let settings = CdSettings {
+        learning_rate: 1e-3,
+        momentum: 0.5,
+        weight_cost: 2e-4,
+    };
     let mut group = criterion.benchmark_group("pre-training");
     group.sample_size(10);
-    group.bench_function("CD-1, 784-1000, batch 100", |b| b.iter(|| rbm.update(&mut workspace, settings).unwrap()));
+    group.bench_function("CD-1, 784-1000, batch 100", |b| {
+        b.iter(|| rbm.update(&mut workspace, settings).unwrap())
+    });
     group.finish();
 }
 

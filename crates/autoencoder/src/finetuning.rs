@@ -43,7 +43,12 @@ impl<'a> FineTuning<'a> {
         reduction: Reduction,
     ) -> Result<Self> {
         if seeds.len() != network.replicas() || optimizers.len() != network.replicas() {
-            bail!("{} seeds and {} optimizers for {} replicas", seeds.len(), optimizers.len(), network.replicas());
+            bail!(
+                "{} seeds and {} optimizers for {} replicas",
+                seeds.len(),
+                optimizers.len(),
+                network.replicas()
+            );
         }
         if batch_size == 0 || batch_size > images.count() {
             bail!("batches of {batch_size} from {} images", images.count());
@@ -88,11 +93,17 @@ impl<'a> FineTuning<'a> {
     /// candle's.
     pub fn epoch(&mut self, after_step: &mut dyn FnMut() -> ControlFlow<()>) -> Result<bool> {
         let count = self.images.count();
-        let orders: Vec<Vec<u32>> =
-            self.seeds.iter().map(|seed| shuffled(count, *seed, Purpose::FineTuningOrder, self.epoch)).collect();
+        let orders: Vec<Vec<u32>> = self
+            .seeds
+            .iter()
+            .map(|seed| shuffled(count, *seed, Purpose::FineTuningOrder, self.epoch))
+            .collect();
         let batch_size = self.workspace.batch_size();
         for step in 0..count / batch_size {
-            let batches: Vec<&[u32]> = orders.iter().map(|order| &order[step * batch_size..][..batch_size]).collect();
+            let batches: Vec<&[u32]> = orders
+                .iter()
+                .map(|order| &order[step * batch_size..][..batch_size])
+                .collect();
             self.step(&batches)?;
             if after_step().is_break() {
                 return Ok(false);
@@ -107,12 +118,19 @@ impl<'a> FineTuning<'a> {
     /// # Errors
     /// Where a list is not a batch long or an index not below the number of images.
     pub fn step(&mut self, batches: &[&[u32]]) -> Result<()> {
-        if batches.iter().any(|batch| batch.len() != self.workspace.batch_size()) {
-            bail!("a step takes {} images a replica", self.workspace.batch_size());
+        if batches
+            .iter()
+            .any(|batch| batch.len() != self.workspace.batch_size())
+        {
+            bail!(
+                "a step takes {} images a replica",
+                self.workspace.batch_size()
+            );
         }
         self.workspace.load_images(self.images, batches)?;
         self.workspace.forward(&self.network)?;
-        self.workspace.backward(&self.network, self.loss, self.reduction)?;
+        self.workspace
+            .backward(&self.network, self.loss, self.reduction)?;
         self.update()
     }
 
@@ -133,7 +151,11 @@ impl<'a> FineTuning<'a> {
     /// candle's.
     pub fn gradient_medians(&self, replica: usize) -> Result<Vec<[f64; 2]>> {
         let median = |gradient: &Tensor| -> Result<f64> {
-            let values = gradient.get(replica)?.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>()?;
+            let values = gradient
+                .get(replica)?
+                .flatten_all()?
+                .to_dtype(candle_core::DType::F32)?
+                .to_vec1::<f32>()?;
             if values.iter().any(|value| value.is_nan()) {
                 return Ok(f64::NAN);
             }
@@ -143,7 +165,11 @@ impl<'a> FineTuning<'a> {
             let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
             Ok(f64::from(*median))
         };
-        self.workspace.gradients().chunks_exact(2).map(|pair| Ok([median(&pair[0])?, median(&pair[1])?])).collect()
+        self.workspace
+            .gradients()
+            .chunks_exact(2)
+            .map(|pair| Ok([median(&pair[0])?, median(&pair[1])?]))
+            .collect()
     }
 
     /// What [`restore`](Self::restore) needs to go on after the epochs done:
@@ -153,9 +179,15 @@ impl<'a> FineTuning<'a> {
     /// candle's.
     pub fn state(&self) -> Result<HashMap<String, Tensor>> {
         let mut state = self.optimizer.state()?;
-        state.insert("epoch".to_owned(), Tensor::new(self.epoch as i64, &candle_core::Device::Cpu)?);
+        state.insert(
+            "epoch".to_owned(),
+            Tensor::new(self.epoch as i64, &candle_core::Device::Cpu)?,
+        );
         for param in self.network.params() {
-            state.insert(format!("parameter.{}", param.name), param.var.as_tensor().clone());
+            state.insert(
+                format!("parameter.{}", param.name),
+                param.var.as_tensor().clone(),
+            );
         }
         Ok(state)
     }
@@ -167,7 +199,9 @@ impl<'a> FineTuning<'a> {
     /// Where a tensor is missing or has another shape or type.
     pub fn restore(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         let find = |key: &str| {
-            state.get(key).ok_or_else(|| candle_core::Error::Msg(format!("the state of fine-tuning lacks `{key}`")))
+            state.get(key).ok_or_else(|| {
+                candle_core::Error::Msg(format!("the state of fine-tuning lacks `{key}`"))
+            })
         };
         for param in self.network.params() {
             param.var.set(find(&format!("parameter.{}", param.name))?)?;

@@ -32,9 +32,11 @@ pub(crate) fn forward<T: Real>(
             for row in out.chunks_exact_mut(biases.len()) {
                 match activation {
                     Activation::Logistic => {
-                        row.iter_mut().zip(biases).for_each(|(x, b)| *x = (*x + *b).logistic());
+                        row.iter_mut()
+                            .zip(biases)
+                            .for_each(|(x, b)| *x = (*x + *b).logistic());
                     }
-                    Activation::Linear => row.iter_mut().zip(biases).for_each(|(x, b)| *x = *x + *b),
+                    Activation::Linear => row.iter_mut().zip(biases).for_each(|(x, b)| *x += *b),
                 }
             }
         },
@@ -50,7 +52,10 @@ pub(crate) fn through_activation<T: Real>(delta: &mut [T], outputs: &[T], activa
             #[inline(always)]
             || {
                 let one = T::of(1.0);
-                delta.iter_mut().zip(outputs).for_each(|(d, y)| *d = *d * (*y * (one - *y)));
+                delta
+                    .iter_mut()
+                    .zip(outputs)
+                    .for_each(|(d, y)| *d *= *y * (one - *y));
             },
         ),
     }
@@ -63,7 +68,7 @@ pub(crate) fn sum_rows<T: Real>(out: &mut [T], keep: T, factor: T, rows: &[T]) {
         || {
             out.iter_mut().for_each(|o| *o = keep * *o);
             for row in rows.chunks_exact(out.len()) {
-                out.iter_mut().zip(row).for_each(|(o, x)| *o = *o + factor * *x);
+                out.iter_mut().zip(row).for_each(|(o, x)| *o += factor * *x);
             }
         },
     );

@@ -55,18 +55,26 @@ impl Autoencoder {
     /// # Errors
     /// Where shapes or types do not fit together, or there is no layer.
     pub fn new(layers: Vec<Layer>) -> Result<Self> {
-        let Some(first) = layers.first() else { bail!("an autoencoder needs a layer") };
+        let Some(first) = layers.first() else {
+            bail!("an autoencoder needs a layer")
+        };
         let (replicas, mut width, _) = first.weights.dims3()?;
         for (index, layer) in layers.iter().enumerate() {
             let (s, i, o) = layer.weights.dims3()?;
             if (s, i) != (replicas, width) || layer.biases.dims() != [s, o] {
                 bail!(
                     "layer {index} has weights {:?} and biases {:?}, its input [{replicas}, batch, {width}]",
-                    layer.weights.shape(), layer.biases.shape()
+                    layer.weights.shape(),
+                    layer.biases.shape()
                 );
             }
-            if layer.weights.dtype() != first.weights.dtype() || layer.biases.dtype() != first.weights.dtype() {
-                bail!("layer {index} is not {:?} as the first", first.weights.dtype());
+            if layer.weights.dtype() != first.weights.dtype()
+                || layer.biases.dtype() != first.weights.dtype()
+            {
+                bail!(
+                    "layer {index} is not {:?} as the first",
+                    first.weights.dtype()
+                );
             }
             width = o;
         }
@@ -95,8 +103,16 @@ impl Autoencoder {
         layers
             .flat_map(|(index, layer)| {
                 [
-                    Param { name: format!("{index}.weights"), kind: ParamKind::Weight, var: layer.weights.clone() },
-                    Param { name: format!("{index}.biases"), kind: ParamKind::Bias, var: layer.biases.clone() },
+                    Param {
+                        name: format!("{index}.weights"),
+                        kind: ParamKind::Weight,
+                        var: layer.weights.clone(),
+                    },
+                    Param {
+                        name: format!("{index}.biases"),
+                        kind: ParamKind::Bias,
+                        var: layer.biases.clone(),
+                    },
                 ]
             })
             .collect()
@@ -109,7 +125,11 @@ impl Autoencoder {
     pub fn copy(&self) -> Result<Self> {
         let copy = |var: &Var| Var::from_tensor(&var.as_tensor().copy()?);
         let layers = self.layers.iter().map(|layer| {
-            Ok(Layer { weights: copy(&layer.weights)?, biases: copy(&layer.biases)?, activation: layer.activation })
+            Ok(Layer {
+                weights: copy(&layer.weights)?,
+                biases: copy(&layer.biases)?,
+                activation: layer.activation,
+            })
         });
         Self::new(layers.collect::<Result<_>>()?)
     }
@@ -118,7 +138,10 @@ impl Autoencoder {
     /// of several.
     pub fn code_layer(&self) -> usize {
         let widths = self.layers.iter().map(|layer| layer.biases.dims()[1]);
-        widths.enumerate().min_by_key(|(index, width)| (*width, *index)).map_or(0, |(index, _)| index)
+        widths
+            .enumerate()
+            .min_by_key(|(index, width)| (*width, *index))
+            .map_or(0, |(index, _)| index)
     }
 
     /// Sum over all `images` of the squared reconstruction error, divided by
@@ -127,7 +150,11 @@ impl Autoencoder {
     ///
     /// # Errors
     /// Where the workspace is not of this network, or there is no image.
-    pub fn reconstruction_errors(&self, images: &Images, workspace: &mut Workspace) -> Result<Vec<f64>> {
+    pub fn reconstruction_errors(
+        &self,
+        images: &Images,
+        workspace: &mut Workspace,
+    ) -> Result<Vec<f64>> {
         let mut sums = vec![0.0; self.replicas];
         if images.count() == 0 {
             bail!("no image to take the reconstruction error of");
@@ -138,7 +165,10 @@ impl Autoencoder {
             }
             Ok(())
         })?;
-        Ok(sums.into_iter().map(|sum| sum / images.count() as f64).collect())
+        Ok(sums
+            .into_iter()
+            .map(|sum| sum / images.count() as f64)
+            .collect())
     }
 
     /// What each replica makes of all `images`: the outputs of layer `layer`,
@@ -147,10 +177,19 @@ impl Autoencoder {
     ///
     /// # Errors
     /// Where the workspace is not of this network.
-    pub fn outputs(&self, images: &Images, layer: usize, workspace: &mut Workspace) -> Result<Tensor> {
+    pub fn outputs(
+        &self,
+        images: &Images,
+        layer: usize,
+        workspace: &mut Workspace,
+    ) -> Result<Tensor> {
         let mut batches = Vec::new();
         self.for_each_batch(images, workspace, |workspace, batch| {
-            batches.push(workspace.activations[layer + 1].narrow(1, 0, batch)?.copy()?);
+            batches.push(
+                workspace.activations[layer + 1]
+                    .narrow(1, 0, batch)?
+                    .copy()?,
+            );
             Ok(())
         })?;
         Tensor::cat(&batches, 1)
@@ -237,7 +276,13 @@ impl Workspace {
     /// Where it is of another.
     pub fn set_input(&mut self, x: &Tensor) -> Result<()> {
         if x.shape() != self.input().shape() || x.dtype() != self.input().dtype() {
-            bail!("an input of {:?} {:?} for {:?} {:?}", x.dtype(), x.shape(), self.input().dtype(), self.input().shape());
+            bail!(
+                "an input of {:?} {:?} for {:?} {:?}",
+                x.dtype(),
+                x.shape(),
+                self.input().dtype(),
+                self.input().shape()
+            );
         }
         self.activations[0] = x.copy()?;
         Ok(())
@@ -258,19 +303,32 @@ impl Workspace {
     fn load_images_as<T: Real>(&mut self, images: &Images, indices: &[&[u32]]) -> Result<()> {
         let (replicas, batch, width) = self.input().dims3()?;
         if indices.len() != replicas || indices.iter().any(|replica| replica.len() > batch) {
-            bail!("{} lists of images for {replicas} replicas of {batch}", indices.len());
+            bail!(
+                "{} lists of images for {replicas} replicas of {batch}",
+                indices.len()
+            );
         }
         if images.pixels.len() != images.count() * width {
-            bail!("images of {} pixels for an input of {width}", images.pixels.len() / images.count().max(1));
+            bail!(
+                "images of {} pixels for an input of {width}",
+                images.pixels.len() / images.count().max(1)
+            );
         }
-        if indices.iter().copied().flatten().any(|index| *index as usize >= images.count()) {
+        if indices
+            .iter()
+            .copied()
+            .flatten()
+            .any(|index| *index as usize >= images.count())
+        {
             bail!("an image beyond the last of {}", images.count());
         }
         with_slices([self.input()], [], |[x]: [&mut [T]; 1], []| {
             for (x, indices) in x.chunks_exact_mut(batch * width).zip(indices) {
                 for (row, index) in x.chunks_exact_mut(width).zip(*indices) {
                     let pixels = &images.pixels[*index as usize * width..][..width];
-                    row.iter_mut().zip(pixels).for_each(|(x, pixel)| *x = T::pixel(*pixel));
+                    row.iter_mut()
+                        .zip(pixels)
+                        .for_each(|(x, pixel)| *x = T::pixel(*pixel));
                 }
             }
         })
@@ -290,19 +348,25 @@ impl Workspace {
     fn forward_as<T: Real>(&mut self, network: &Autoencoder) -> Result<()> {
         for (index, layer) in network.layers.iter().enumerate() {
             let (replicas, inputs, outputs) = layer.weights.dims3()?;
-            let [x, out] = &self.activations[index..][..2] else { bail!("the workspace is of another network") };
-            with_slices([out], [x, layer.weights.as_tensor(), layer.biases.as_tensor()], |[out], [x, w, b]: [&[T]; 3]| {
-                for r in 0..replicas {
-                    let (rows, w) = (part(x, r, replicas), part(w, r, replicas));
-                    layer::forward(
-                        part_mut(out, r, replicas),
-                        Matrix::new(rows, inputs),
-                        Matrix::new(w, outputs),
-                        part(b, r, replicas),
-                        layer.activation,
-                    );
-                }
-            })?;
+            let [x, out] = &self.activations[index..][..2] else {
+                bail!("the workspace is of another network")
+            };
+            with_slices(
+                [out],
+                [x, layer.weights.as_tensor(), layer.biases.as_tensor()],
+                |[out], [x, w, b]: [&[T]; 3]| {
+                    for r in 0..replicas {
+                        let (rows, w) = (part(x, r, replicas), part(w, r, replicas));
+                        layer::forward(
+                            part_mut(out, r, replicas),
+                            Matrix::new(rows, inputs),
+                            Matrix::new(w, outputs),
+                            part(b, r, replicas),
+                            layer.activation,
+                        );
+                    }
+                },
+            )?;
         }
         Ok(())
     }
@@ -314,14 +378,24 @@ impl Workspace {
     ///
     /// # Errors
     /// Where the workspace is not of this network, or its last layer linear.
-    pub fn backward(&mut self, network: &Autoencoder, loss: Loss, reduction: Reduction) -> Result<()> {
+    pub fn backward(
+        &mut self,
+        network: &Autoencoder,
+        loss: Loss,
+        reduction: Reduction,
+    ) -> Result<()> {
         match network.dtype() {
             DType::F64 => self.backward_as::<f64>(network, loss, reduction),
             _ => self.backward_as::<f32>(network, loss, reduction),
         }
     }
 
-    fn backward_as<T: Real>(&mut self, network: &Autoencoder, loss: Loss, reduction: Reduction) -> Result<()> {
+    fn backward_as<T: Real>(
+        &mut self,
+        network: &Autoencoder,
+        loss: Loss,
+        reduction: Reduction,
+    ) -> Result<()> {
         let last = network.layers.len() - 1;
         if network.layers[last].activation != Activation::Logistic {
             bail!("the last layer must be logistic: both losses are of values in 0..1");
@@ -331,35 +405,63 @@ impl Workspace {
             Reduction::Sum => 1.0,
         };
         let scale = T::of(1.0 / divisor);
-        with_slices([&self.deltas[last]], [self.output(), self.input()], |[delta], [y, x]: [&[T]; 2]| {
-            loss_delta(delta, y, x, loss, scale);
-        })?;
+        with_slices(
+            [&self.deltas[last]],
+            [self.output(), self.input()],
+            |[delta], [y, x]: [&[T]; 2]| {
+                loss_delta(delta, y, x, loss, scale);
+            },
+        )?;
         for index in (0..=last).rev() {
             let layer = &network.layers[index];
             let (replicas, inputs, outputs) = layer.weights.dims3()?;
             let gradients = [&self.gradients[2 * index], &self.gradients[2 * index + 1]];
             let (zero, one) = (T::of(0.0), T::of(1.0));
-            with_slices(gradients, [&self.activations[index], &self.deltas[index]], |[dw, db], [x, delta]: [&[T]; 2]| {
-                for r in 0..replicas {
-                    let (x, delta) = (part(x, r, replicas), part(delta, r, replicas));
-                    let dw = part_mut(dw, r, replicas);
-                    crate::product::product(dw, zero, one, Matrix::new(x, inputs).t(), Matrix::new(delta, outputs));
-                    layer::sum_rows(part_mut(db, r, replicas), zero, one, delta);
-                }
-            })?;
+            with_slices(
+                gradients,
+                [&self.activations[index], &self.deltas[index]],
+                |[dw, db], [x, delta]: [&[T]; 2]| {
+                    for r in 0..replicas {
+                        let (x, delta) = (part(x, r, replicas), part(delta, r, replicas));
+                        let dw = part_mut(dw, r, replicas);
+                        crate::product::product(
+                            dw,
+                            zero,
+                            one,
+                            Matrix::new(x, inputs).t(),
+                            Matrix::new(delta, outputs),
+                        );
+                        layer::sum_rows(part_mut(db, r, replicas), zero, one, delta);
+                    }
+                },
+            )?;
             if index == 0 {
                 break;
             }
-            let read = [&self.deltas[index], layer.weights.as_tensor(), &self.activations[index]];
+            let read = [
+                &self.deltas[index],
+                layer.weights.as_tensor(),
+                &self.activations[index],
+            ];
             let activation = network.layers[index - 1].activation;
-            with_slices([&self.deltas[index - 1]], read, |[out], [delta, w, y]: [&[T]; 3]| {
-                for r in 0..replicas {
-                    let delta = Matrix::new(part(delta, r, replicas), outputs);
-                    let w = Matrix::new(part(w, r, replicas), outputs);
-                    crate::product::product(part_mut(out, r, replicas), zero, one, delta, w.t());
-                }
-                layer::through_activation(out, y, activation);
-            })?;
+            with_slices(
+                [&self.deltas[index - 1]],
+                read,
+                |[out], [delta, w, y]: [&[T]; 3]| {
+                    for r in 0..replicas {
+                        let delta = Matrix::new(part(delta, r, replicas), outputs);
+                        let w = Matrix::new(part(w, r, replicas), outputs);
+                        crate::product::product(
+                            part_mut(out, r, replicas),
+                            zero,
+                            one,
+                            delta,
+                            w.t(),
+                        );
+                    }
+                    layer::through_activation(out, y, activation);
+                },
+            )?;
         }
         Ok(())
     }
@@ -378,14 +480,22 @@ impl Workspace {
 
     fn squared_errors_as<T: Real>(&self, count: usize) -> Result<Vec<Vec<f64>>> {
         let (replicas, _, width) = self.input().dims3()?;
-        with_slices([], [self.output(), self.input()], |[], [y, x]: [&[T]; 2]| {
-            (0..replicas)
-                .map(|r| {
-                    let rows = part(y, r, replicas).chunks_exact(width).zip(part(x, r, replicas).chunks_exact(width));
-                    rows.take(count).map(|(y, x)| layer::squared_difference(y, x)).collect()
-                })
-                .collect()
-        })
+        with_slices(
+            [],
+            [self.output(), self.input()],
+            |[], [y, x]: [&[T]; 2]| {
+                (0..replicas)
+                    .map(|r| {
+                        let rows = part(y, r, replicas)
+                            .chunks_exact(width)
+                            .zip(part(x, r, replicas).chunks_exact(width));
+                        rows.take(count)
+                            .map(|(y, x)| layer::squared_difference(y, x))
+                            .collect()
+                    })
+                    .collect()
+            },
+        )
     }
 
     /// The loss of the batch, for each replica, in f64: the mean (or sum) over
@@ -394,7 +504,12 @@ impl Workspace {
     /// # Errors
     /// candle's.
     pub fn losses(&self, loss: Loss, reduction: Reduction) -> Result<Vec<f64>> {
-        let read = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.flatten_from(1)?.to_vec2::<f64>();
+        let read = |tensor: &Tensor| {
+            tensor
+                .to_dtype(DType::F64)?
+                .flatten_from(1)?
+                .to_vec2::<f64>()
+        };
         let (y, x) = (read(self.output())?, read(self.input())?);
         let divisor = match reduction {
             Reduction::Mean => self.batch_size as f64,
@@ -406,7 +521,10 @@ impl Workspace {
             Loss::CrossEntropy => term(*x, *y) + term(1.0 - x, 1.0 - y),
             Loss::SquaredError => (y - x) * (y - x),
         };
-        Ok(y.iter().zip(&x).map(|(y, x)| y.iter().zip(x).map(pixel).sum::<f64>() / divisor).collect())
+        Ok(y.iter()
+            .zip(&x)
+            .map(|(y, x)| y.iter().zip(x).map(pixel).sum::<f64>() / divisor)
+            .collect())
     }
 }
 

@@ -127,10 +127,18 @@ impl<'a> PreTraining<'a> {
             bail!("pre-training needs a seed");
         }
         if settings.batch_size == 0 || settings.batch_size > images.count() {
-            bail!("batches of {} from {} images", settings.batch_size, images.count());
+            bail!(
+                "batches of {} from {} images",
+                settings.batch_size,
+                images.count()
+            );
         }
         if images.pixels.len() != images.count() * layer_sizes[0] {
-            bail!("images of {} pixels for an input of {}", images.pixels.len() / images.count(), layer_sizes[0]);
+            bail!(
+                "images of {} pixels for an input of {}",
+                images.pixels.len() / images.count(),
+                layer_sizes[0]
+            );
         }
         let mut this = Self {
             images,
@@ -140,7 +148,11 @@ impl<'a> PreTraining<'a> {
             done: Vec::new(),
             current: None,
             epoch: 0,
-            features: Features { images, rbms: 0, probabilities: None },
+            features: Features {
+                images,
+                rbms: 0,
+                probabilities: None,
+            },
         };
         this.current = Some(this.begin()?);
         this.finish_layers()?;
@@ -150,7 +162,10 @@ impl<'a> PreTraining<'a> {
     /// Epochs done and epochs in all, over all RBMs.
     pub fn progress(&self) -> (u64, u64) {
         let layers = self.layer_sizes.len() as u64 - 1;
-        (self.done.len() as u64 * self.settings.epochs + self.epoch, layers * self.settings.epochs)
+        (
+            self.done.len() as u64 * self.settings.epochs + self.epoch,
+            layers * self.settings.epochs,
+        )
     }
 
     /// Whether all RBMs are trained.
@@ -164,11 +179,17 @@ impl<'a> PreTraining<'a> {
     ///
     /// # Errors
     /// candle's.
-    pub fn epoch(&mut self, after_step: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Option<PreTrainingEpoch>> {
-        let Some(current) = &mut self.current else { return Ok(None) };
+    pub fn epoch(
+        &mut self,
+        after_step: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<PreTrainingEpoch>> {
+        let Some(current) = &mut self.current else {
+            return Ok(None);
+        };
         let layer = self.done.len();
         while self.features.rbms < layer {
-            self.features.pass_through(&self.done[self.features.rbms], self.settings.batch_size)?;
+            self.features
+                .pass_through(&self.done[self.features.rbms], self.settings.batch_size)?;
         }
         let settings = CdSettings {
             learning_rate: match current.rbm.hidden {
@@ -186,16 +207,31 @@ impl<'a> PreTraining<'a> {
         let orders: Vec<Vec<u32>> = self
             .seeds
             .iter()
-            .map(|seed| shuffled(count, *seed, Purpose::PreTrainingOrder, index(layer, self.epoch)))
+            .map(|seed| {
+                shuffled(
+                    count,
+                    *seed,
+                    Purpose::PreTrainingOrder,
+                    index(layer, self.epoch),
+                )
+            })
             .collect();
         let steps = count / self.settings.batch_size;
         let mut errors = vec![0.0; self.seeds.len()];
         for step in 0..steps {
-            let batches: Vec<&[u32]> =
-                orders.iter().map(|order| &order[step * self.settings.batch_size..][..self.settings.batch_size]).collect();
+            let batches: Vec<&[u32]> = orders
+                .iter()
+                .map(|order| &order[step * self.settings.batch_size..][..self.settings.batch_size])
+                .collect();
             self.features.load(&current.workspace.v0, &batches)?;
-            current.draw_noise(&self.seeds, index(layer, self.epoch * steps as u64 + step as u64))?;
-            for (sum, error) in errors.iter_mut().zip(current.rbm.update(&mut current.workspace, settings)?) {
+            current.draw_noise(
+                &self.seeds,
+                index(layer, self.epoch * steps as u64 + step as u64),
+            )?;
+            for (sum, error) in errors
+                .iter_mut()
+                .zip(current.rbm.update(&mut current.workspace, settings)?)
+            {
                 *sum += error / steps as f64;
             }
             if after_step().is_break() {
@@ -203,7 +239,11 @@ impl<'a> PreTraining<'a> {
             }
         }
         self.epoch += 1;
-        let report = PreTrainingEpoch { layer, epoch: self.epoch, errors };
+        let report = PreTrainingEpoch {
+            layer,
+            epoch: self.epoch,
+            errors,
+        };
         self.finish_layers()?;
         Ok(Some(report))
     }
@@ -218,7 +258,9 @@ impl<'a> PreTraining<'a> {
 
     /// Puts the current RBM on the stack and begins the next, if there is one.
     fn finish_layer(&mut self) -> Result<()> {
-        let Some(current) = self.current.take() else { return Ok(()) };
+        let Some(current) = self.current.take() else {
+            return Ok(());
+        };
         self.epoch = 0;
         self.done.push(current.rbm);
         if self.done.len() + 1 < self.layer_sizes.len() {
@@ -235,11 +277,22 @@ impl<'a> PreTraining<'a> {
         for seed in &self.seeds {
             let mut drawn = vec![0f32; visible * hidden];
             Stream::new(*seed, Purpose::InitialWeights, layer as u64).fill_normal(&mut drawn);
-            weights.extend(drawn.into_iter().map(|x| x * self.settings.weight_scale as f32));
+            weights.extend(
+                drawn
+                    .into_iter()
+                    .map(|x| x * self.settings.weight_scale as f32),
+            );
         }
         let weights = Tensor::from_vec(weights, (self.seeds.len(), visible, hidden), &Device::Cpu)?;
         let top = layer + 2 == self.layer_sizes.len();
-        let rbm = Rbm::new(weights, if top { Activation::Linear } else { Activation::Logistic })?;
+        let rbm = Rbm::new(
+            weights,
+            if top {
+                Activation::Linear
+            } else {
+                Activation::Logistic
+            },
+        )?;
         let workspace = CdWorkspace::new(&rbm, self.settings.batch_size)?;
         Ok(Current { rbm, workspace })
     }
@@ -252,7 +305,10 @@ impl<'a> PreTraining<'a> {
         let mut state = HashMap::new();
         let done = [self.done.len() as i64, self.epoch as i64];
         state.insert("done".to_owned(), Tensor::new(&done, &Device::Cpu)?);
-        let rbms = self.done.iter().chain(self.current.as_ref().map(|current| &current.rbm));
+        let rbms = self
+            .done
+            .iter()
+            .chain(self.current.as_ref().map(|current| &current.rbm));
         for (index, rbm) in rbms.enumerate() {
             for (name, tensor) in NAMES.into_iter().zip(tensors(rbm)) {
                 state.insert(format!("rbm.{index}.{name}"), tensor.clone());
@@ -268,24 +324,41 @@ impl<'a> PreTraining<'a> {
     /// Where a tensor is missing or has another shape.
     pub fn restore(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         let find = |key: String| {
-            state.get(&key).ok_or_else(|| candle_core::Error::Msg(format!("the state of pre-training lacks `{key}`")))
+            state.get(&key).ok_or_else(|| {
+                candle_core::Error::Msg(format!("the state of pre-training lacks `{key}`"))
+            })
         };
         let done = find("done".into())?.to_vec1::<i64>()?;
-        let [layers, epoch] = done[..] else { bail!("`done` holds {} numbers, expected 2", done.len()) };
+        let [layers, epoch] = done[..] else {
+            bail!("`done` holds {} numbers, expected 2", done.len())
+        };
         let layers = layers as usize;
         if layers >= self.layer_sizes.len() {
-            bail!("{layers} trained RBMs in a stack of {}", self.layer_sizes.len() - 1);
+            bail!(
+                "{layers} trained RBMs in a stack of {}",
+                self.layer_sizes.len() - 1
+            );
         }
         self.done.clear();
         self.current = Some(self.begin()?);
-        self.features = Features { images: self.images, rbms: 0, probabilities: None };
+        self.features = Features {
+            images: self.images,
+            rbms: 0,
+            probabilities: None,
+        };
         loop {
             let index = self.done.len();
-            let Some(current) = &mut self.current else { break };
+            let Some(current) = &mut self.current else {
+                break;
+            };
             for (name, tensor) in NAMES.into_iter().zip(tensors_mut(&mut current.rbm)) {
                 let found = find(format!("rbm.{index}.{name}"))?;
                 if found.shape() != tensor.shape() || found.dtype() != tensor.dtype() {
-                    bail!("`rbm.{index}.{name}` has shape {:?}, expected {:?}", found.shape(), tensor.shape());
+                    bail!(
+                        "`rbm.{index}.{name}` has shape {:?}, expected {:?}",
+                        found.shape(),
+                        tensor.shape()
+                    );
                 }
                 *tensor = found.copy()?;
             }
@@ -333,16 +406,20 @@ impl Current {
     /// Fills the noise of one update, each replica's from its seed's stream.
     fn draw_noise(&self, seeds: &[u64], index: u64) -> Result<()> {
         let hidden = self.rbm.hidden;
-        with_slices([&self.workspace.noise], [], |[noise]: [&mut [f32]; 1], []| {
-            for (r, seed) in seeds.iter().enumerate() {
-                let mut stream = Stream::new(*seed, Purpose::PreTrainingNoise, index);
-                let noise = part_mut(noise, r, seeds.len());
-                match hidden {
-                    Activation::Logistic => stream.fill_uniform(noise),
-                    Activation::Linear => stream.fill_normal(noise),
+        with_slices(
+            [&self.workspace.noise],
+            [],
+            |[noise]: [&mut [f32]; 1], []| {
+                for (r, seed) in seeds.iter().enumerate() {
+                    let mut stream = Stream::new(*seed, Purpose::PreTrainingNoise, index);
+                    let noise = part_mut(noise, r, seeds.len());
+                    match hidden {
+                        Activation::Logistic => stream.fill_uniform(noise),
+                        Activation::Linear => stream.fill_normal(noise),
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 }
 
@@ -356,18 +433,24 @@ impl Features<'_> {
                 for (v0, indices) in v0.chunks_exact_mut(batch * width).zip(batches) {
                     for (row, index) in v0.chunks_exact_mut(width).zip(*indices) {
                         let pixels = &self.images.pixels[*index as usize * width..][..width];
-                        row.iter_mut().zip(pixels).for_each(|(x, pixel)| *x = f32::pixel(*pixel));
+                        row.iter_mut()
+                            .zip(pixels)
+                            .for_each(|(x, pixel)| *x = f32::pixel(*pixel));
                     }
                 }
             }),
-            Some(probabilities) => with_slices([v0], [probabilities], |[v0], [rows]: [&[f32]; 1]| {
-                for (r, (v0, indices)) in v0.chunks_exact_mut(batch * width).zip(batches).enumerate() {
-                    let rows = part(rows, r, replicas);
-                    for (row, index) in v0.chunks_exact_mut(width).zip(*indices) {
-                        row.copy_from_slice(&rows[*index as usize * width..][..width]);
+            Some(probabilities) => {
+                with_slices([v0], [probabilities], |[v0], [rows]: [&[f32]; 1]| {
+                    for (r, (v0, indices)) in
+                        v0.chunks_exact_mut(batch * width).zip(batches).enumerate()
+                    {
+                        let rows = part(rows, r, replicas);
+                        for (row, index) in v0.chunks_exact_mut(width).zip(*indices) {
+                            row.copy_from_slice(&rows[*index as usize * width..][..width]);
+                        }
                     }
-                }
-            }),
+                })
+            }
         }
     }
 
@@ -376,19 +459,32 @@ impl Features<'_> {
     fn pass_through(&mut self, rbm: &Rbm, batch: usize) -> Result<()> {
         let (replicas, visible, hidden) = rbm.weights.dims3()?;
         let count = self.images.count();
-        let zeros = |rows: usize, width: usize| Tensor::zeros((replicas, rows, width), rbm.weights.dtype(), &Device::Cpu);
+        let zeros = |rows: usize, width: usize| {
+            Tensor::zeros((replicas, rows, width), rbm.weights.dtype(), &Device::Cpu)
+        };
         let (v0, out) = (zeros(batch, visible)?, zeros(count, hidden)?);
         let order: Vec<u32> = (0..count as u32).collect();
         for (chunk, indices) in order.chunks(batch).enumerate() {
             self.load(&v0, &vec![indices; replicas])?;
-            with_slices([&out], [&v0, &rbm.weights, &rbm.hidden_biases], |[out], [v0, w, b]: [&[f32]; 3]| {
-                for r in 0..replicas {
-                    let v0 = &part(v0, r, replicas)[..indices.len() * visible];
-                    let out = &mut part_mut(out, r, replicas)[chunk * batch * hidden..][..indices.len() * hidden];
-                    let w = Matrix::new(part(w, r, replicas), hidden);
-                    layer::forward(out, Matrix::new(v0, visible), w, part(b, r, replicas), rbm.hidden);
-                }
-            })?;
+            with_slices(
+                [&out],
+                [&v0, &rbm.weights, &rbm.hidden_biases],
+                |[out], [v0, w, b]: [&[f32]; 3]| {
+                    for r in 0..replicas {
+                        let v0 = &part(v0, r, replicas)[..indices.len() * visible];
+                        let out = &mut part_mut(out, r, replicas)[chunk * batch * hidden..]
+                            [..indices.len() * hidden];
+                        let w = Matrix::new(part(w, r, replicas), hidden);
+                        layer::forward(
+                            out,
+                            Matrix::new(v0, visible),
+                            w,
+                            part(b, r, replicas),
+                            rbm.hidden,
+                        );
+                    }
+                },
+            )?;
         }
         self.rbms += 1;
         self.probabilities = Some(out);
@@ -408,15 +504,35 @@ fn index(layer: usize, moment: u64) -> u64 {
     (layer as u64) << 40 | moment
 }
 
-const NAMES: [&str; 6] =
-    ["weights", "visible-biases", "hidden-biases", "weights-velocity", "visible-velocity", "hidden-velocity"];
+const NAMES: [&str; 6] = [
+    "weights",
+    "visible-biases",
+    "hidden-biases",
+    "weights-velocity",
+    "visible-velocity",
+    "hidden-velocity",
+];
 
 fn tensors(rbm: &Rbm) -> [&Tensor; 6] {
     let [w, v, h] = &rbm.velocities;
-    [&rbm.weights, &rbm.visible_biases, &rbm.hidden_biases, w, v, h]
+    [
+        &rbm.weights,
+        &rbm.visible_biases,
+        &rbm.hidden_biases,
+        w,
+        v,
+        h,
+    ]
 }
 
 fn tensors_mut(rbm: &mut Rbm) -> [&mut Tensor; 6] {
     let [w, v, h] = &mut rbm.velocities;
-    [&mut rbm.weights, &mut rbm.visible_biases, &mut rbm.hidden_biases, w, v, h]
+    [
+        &mut rbm.weights,
+        &mut rbm.visible_biases,
+        &mut rbm.hidden_biases,
+        w,
+        v,
+        h,
+    ]
 }

@@ -21,18 +21,32 @@ impl<'a, T> Matrix<'a, T> {
     /// Where the last row is not whole.
     pub(crate) fn new(values: &'a [T], columns: usize) -> Self {
         assert_eq!(values.len() % columns, 0, "whole rows");
-        Self { values, rows: values.len() / columns, columns, transposed: false }
+        Self {
+            values,
+            rows: values.len() / columns,
+            columns,
+            transposed: false,
+        }
     }
 
     /// The transpose, nothing is moved.
     pub(crate) fn t(self) -> Self {
-        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            transposed: !self.transposed,
+            ..self
+        }
     }
 
     /// Distance in memory from a row to the next, and from a column to the next.
     fn strides(&self) -> (isize, isize) {
         // A matrix in memory has at most isize::MAX bytes, so both fit.
-        if self.transposed { (1, self.rows as isize) } else { (self.columns as isize, 1) }
+        if self.transposed {
+            (1, self.rows as isize)
+        } else {
+            (self.columns as isize, 1)
+        }
     }
 }
 
@@ -41,7 +55,13 @@ impl<'a, T> Matrix<'a, T> {
 ///
 /// # Panics
 /// Where the shapes do not fit.
-pub(crate) fn product<T: Real>(out: &mut [T], keep: T, factor: T, a: Matrix<'_, T>, b: Matrix<'_, T>) {
+pub(crate) fn product<T: Real>(
+    out: &mut [T],
+    keep: T,
+    factor: T,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(b.rows, k, "inner sizes");
     assert_eq!(out.len(), m * n, "outer sizes");
@@ -101,7 +121,13 @@ mod tests {
     use proptest::prelude::*;
 
     /// The safe path: three loops, summed in f64.
-    fn plain(out: &[f64], keep: f64, factor: f64, a: &Matrix<'_, f64>, b: &Matrix<'_, f64>) -> Vec<f64> {
+    fn plain(
+        out: &[f64],
+        keep: f64,
+        factor: f64,
+        a: &Matrix<'_, f64>,
+        b: &Matrix<'_, f64>,
+    ) -> Vec<f64> {
         let at = |m: &Matrix<'_, f64>, i: usize, j: usize| {
             let (row, column) = m.strides();
             m.values[i * row as usize + j * column as usize]
@@ -110,7 +136,11 @@ mod tests {
         for i in 0..a.rows {
             for j in 0..b.columns {
                 let sum: f64 = (0..a.columns).map(|k| at(a, i, k) * at(b, k, j)).sum();
-                let kept = if keep == 0.0 { 0.0 } else { keep * out[i * b.columns + j] };
+                let kept = if keep == 0.0 {
+                    0.0
+                } else {
+                    keep * out[i * b.columns + j]
+                };
                 result.push(kept + factor * sum);
             }
         }
@@ -118,7 +148,11 @@ mod tests {
     }
 
     fn matrix(values: &[f64], rows: usize, columns: usize, transposed: bool) -> Matrix<'_, f64> {
-        if transposed { Matrix::new(values, rows).t() } else { Matrix::new(values, columns) }
+        if transposed {
+            Matrix::new(values, rows).t()
+        } else {
+            Matrix::new(values, columns)
+        }
     }
 
     proptest! {

@@ -74,65 +74,127 @@ impl Rbm {
     ///
     /// # Errors
     /// Where the workspace is not of this RBM.
-    pub fn update(&mut self, workspace: &mut CdWorkspace, settings: CdSettings) -> Result<Vec<f64>> {
+    pub fn update(
+        &mut self,
+        workspace: &mut CdWorkspace,
+        settings: CdSettings,
+    ) -> Result<Vec<f64>> {
         match self.weights.dtype() {
             DType::F64 => self.update_as::<f64>(workspace, settings),
             _ => self.update_as::<f32>(workspace, settings),
         }
     }
 
-    fn update_as<T: Real>(&mut self, workspace: &mut CdWorkspace, settings: CdSettings) -> Result<Vec<f64>> {
+    fn update_as<T: Real>(
+        &mut self,
+        workspace: &mut CdWorkspace,
+        settings: CdSettings,
+    ) -> Result<Vec<f64>> {
         let (replicas, visible, hidden) = self.weights.dims3()?;
-        let CdWorkspace { v0, noise, p0, states, v1, p1 } = workspace;
-        if v0.dims()[2] != visible || p0.dims() != noise.dims() || noise.dims()[2] != hidden || v0.dims()[0] != replicas {
+        let CdWorkspace {
+            v0,
+            noise,
+            p0,
+            states,
+            v1,
+            p1,
+        } = workspace;
+        if v0.dims()[2] != visible
+            || p0.dims() != noise.dims()
+            || noise.dims()[2] != hidden
+            || v0.dims()[0] != replicas
+        {
             candle_core::bail!("the workspace is of another RBM");
         }
         let activation = self.hidden;
         let written = [p0, states, v1, p1].map(|tensor| &*tensor);
-        let read = [&*v0, &*noise, &self.weights, &self.visible_biases, &self.hidden_biases];
-        let errors = with_slices(written, read, |[p0, states, v1, p1], [v0, noise, w, vb, hb]: [&[T]; 5]| {
-            (0..replicas)
-                .map(|r| {
-                    let (p0, states) = (part_mut(p0, r, replicas), part_mut(states, r, replicas));
-                    let (v1, p1) = (part_mut(v1, r, replicas), part_mut(p1, r, replicas));
-                    let (v0, noise) = (part(v0, r, replicas), part(noise, r, replicas));
-                    let w = Matrix::new(part(w, r, replicas), hidden);
-                    let (vb, hb) = (part(vb, r, replicas), part(hb, r, replicas));
-                    layer::forward(p0, Matrix::new(v0, visible), w, hb, activation);
-                    sample(states, p0, noise, activation);
-                    layer::forward(v1, Matrix::new(states, hidden), w.t(), vb, Activation::Logistic);
-                    layer::forward(p1, Matrix::new(v1, visible), w, hb, activation);
-                    let batch = v0.len() / visible;
-                    layer::squared_difference(v0, v1) / batch as f64
-                })
-                .collect()
-        })?;
+        let read = [
+            &*v0,
+            &*noise,
+            &self.weights,
+            &self.visible_biases,
+            &self.hidden_biases,
+        ];
+        let errors = with_slices(
+            written,
+            read,
+            |[p0, states, v1, p1], [v0, noise, w, vb, hb]: [&[T]; 5]| {
+                (0..replicas)
+                    .map(|r| {
+                        let (p0, states) =
+                            (part_mut(p0, r, replicas), part_mut(states, r, replicas));
+                        let (v1, p1) = (part_mut(v1, r, replicas), part_mut(p1, r, replicas));
+                        let (v0, noise) = (part(v0, r, replicas), part(noise, r, replicas));
+                        let w = Matrix::new(part(w, r, replicas), hidden);
+                        let (vb, hb) = (part(vb, r, replicas), part(hb, r, replicas));
+                        layer::forward(p0, Matrix::new(v0, visible), w, hb, activation);
+                        sample(states, p0, noise, activation);
+                        layer::forward(
+                            v1,
+                            Matrix::new(states, hidden),
+                            w.t(),
+                            vb,
+                            Activation::Logistic,
+                        );
+                        layer::forward(p1, Matrix::new(v1, visible), w, hb, activation);
+                        let batch = v0.len() / visible;
+                        layer::squared_difference(v0, v1) / batch as f64
+                    })
+                    .collect()
+            },
+        )?;
 
         let CdWorkspace { v0, p0, v1, p1, .. } = workspace;
         let read = [&*v0, p0, v1, p1];
         let [wv, vv, hv] = &self.velocities;
-        let written = [&self.weights, &self.visible_biases, &self.hidden_biases, wv, vv, hv];
-        with_slices(written, read, |[w, vb, hb, wv, vv, hv], [v0, p0, v1, p1]: [&[T]; 4]| {
-            for r in 0..replicas {
-                let (v0, v1) = (part(v0, r, replicas), part(v1, r, replicas));
-                let (p0, p1) = (part(p0, r, replicas), part(p1, r, replicas));
-                let batch = (v0.len() / visible) as f64;
-                let momentum = T::of(settings.momentum);
-                let (up, down) = (T::of(settings.learning_rate / batch), T::of(-settings.learning_rate / batch));
-                let (w, wv) = (part_mut(w, r, replicas), part_mut(wv, r, replicas));
-                product(wv, momentum, up, Matrix::new(v0, visible).t(), Matrix::new(p0, hidden));
-                product(wv, T::of(1.0), down, Matrix::new(v1, visible).t(), Matrix::new(p1, hidden));
-                move_weights(w, wv, T::of(settings.learning_rate * settings.weight_cost));
-                for (biases, velocity, positive, negative) in [
-                    (part_mut(vb, r, replicas), part_mut(vv, r, replicas), v0, v1),
-                    (part_mut(hb, r, replicas), part_mut(hv, r, replicas), p0, p1),
-                ] {
-                    layer::sum_rows(velocity, momentum, up, positive);
-                    layer::sum_rows(velocity, T::of(1.0), down, negative);
-                    biases.iter_mut().zip(velocity).for_each(|(b, v)| *b = *b + *v);
+        let written = [
+            &self.weights,
+            &self.visible_biases,
+            &self.hidden_biases,
+            wv,
+            vv,
+            hv,
+        ];
+        with_slices(
+            written,
+            read,
+            |[w, vb, hb, wv, vv, hv], [v0, p0, v1, p1]: [&[T]; 4]| {
+                for r in 0..replicas {
+                    let (v0, v1) = (part(v0, r, replicas), part(v1, r, replicas));
+                    let (p0, p1) = (part(p0, r, replicas), part(p1, r, replicas));
+                    let batch = (v0.len() / visible) as f64;
+                    let momentum = T::of(settings.momentum);
+                    let (up, down) = (
+                        T::of(settings.learning_rate / batch),
+                        T::of(-settings.learning_rate / batch),
+                    );
+                    let (w, wv) = (part_mut(w, r, replicas), part_mut(wv, r, replicas));
+                    product(
+                        wv,
+                        momentum,
+                        up,
+                        Matrix::new(v0, visible).t(),
+                        Matrix::new(p0, hidden),
+                    );
+                    product(
+                        wv,
+                        T::of(1.0),
+                        down,
+                        Matrix::new(v1, visible).t(),
+                        Matrix::new(p1, hidden),
+                    );
+                    move_weights(w, wv, T::of(settings.learning_rate * settings.weight_cost));
+                    for (biases, velocity, positive, negative) in [
+                        (part_mut(vb, r, replicas), part_mut(vv, r, replicas), v0, v1),
+                        (part_mut(hb, r, replicas), part_mut(hv, r, replicas), p0, p1),
+                    ] {
+                        layer::sum_rows(velocity, momentum, up, positive);
+                        layer::sum_rows(velocity, T::of(1.0), down, negative);
+                        biases.iter_mut().zip(velocity).for_each(|(b, v)| *b += *v);
+                    }
                 }
-            }
-        })?;
+            },
+        )?;
         Ok(errors)
     }
 }
@@ -141,7 +203,9 @@ impl Rbm {
 fn sample<T: Real>(states: &mut [T], p: &[T], noise: &[T], activation: Activation) {
     let rows = states.iter_mut().zip(p.iter().zip(noise));
     match activation {
-        Activation::Logistic => rows.for_each(|(s, (p, noise))| *s = if p > noise { T::of(1.0) } else { T::of(0.0) }),
+        Activation::Logistic => {
+            rows.for_each(|(s, (p, noise))| *s = if p > noise { T::of(1.0) } else { T::of(0.0) })
+        }
         Activation::Linear => rows.for_each(|(s, (p, noise))| *s = *p + *noise),
     }
 }
@@ -152,8 +216,8 @@ fn move_weights<T: Real>(w: &mut [T], velocity: &mut [T], cost: T) {
         #[inline(always)]
         || {
             for (w, v) in w.iter_mut().zip(velocity) {
-                *v = *v - cost * *w;
-                *w = *w + *v;
+                *v -= cost * *w;
+                *w += *v;
             }
         },
     );
@@ -180,7 +244,13 @@ impl CdWorkspace {
     /// candle's, where there is not enough.
     pub fn new(rbm: &Rbm, batch_size: usize) -> Result<Self> {
         let (replicas, visible, hidden) = rbm.weights.dims3()?;
-        let zeros = |width: usize| Tensor::zeros((replicas, batch_size, width), rbm.weights.dtype(), &Device::Cpu);
+        let zeros = |width: usize| {
+            Tensor::zeros(
+                (replicas, batch_size, width),
+                rbm.weights.dtype(),
+                &Device::Cpu,
+            )
+        };
         Ok(Self {
             v0: zeros(visible)?,
             noise: zeros(hidden)?,

@@ -26,7 +26,15 @@ impl Real for f32 {
         let r = (y - n * 0.693_359_4) - n * -2.121_944_4e-4;
         // The Taylor series of exp to r^7 / 7!: its rest is below 6e-9 there.
         let mut series = 1.0 / 5040.0;
-        for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        for coefficient in [
+            1.0 / 720.0,
+            1.0 / 120.0,
+            1.0 / 24.0,
+            1.0 / 6.0,
+            0.5,
+            1.0,
+            1.0,
+        ] {
             series = series * r + coefficient;
         }
         let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use adamix_autoencoder::{Activation, Autoencoder, CdSettings, CdWorkspace, Layer, Loss, Rbm, Reduction, Workspace};
+use adamix_autoencoder::{
+    Activation, Autoencoder, CdSettings, CdWorkspace, Layer, Loss, Rbm, Reduction, Workspace,
+};
 use adamix_optim::{GroupConfig, GroupedOptimizer, OptimizerConfig};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use serde_json::Value;
@@ -39,28 +41,48 @@ fn tensor(value: &Value, dtype: DType) -> Result<Tensor> {
 }
 
 fn assert_close(what: &str, found: &Tensor, expected: &Value, tolerance: f64) {
-    let found = found.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let found = found
+        .to_dtype(DType::F64)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1::<f64>()
+        .unwrap();
     assert_close_numbers(what, &found, &numbers(expected), tolerance);
 }
 
 fn assert_close_numbers(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(0f64, |max, value| max.max(value.abs()));
+    let largest = expected
+        .iter()
+        .fold(0f64, |max, value| max.max(value.abs()));
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() <= tolerance * largest, "{what}: {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= tolerance * largest,
+            "{what}: {found}, expected {expected}"
+        );
     }
 }
 
 fn network(case: &Value, dtype: DType) -> Result<Autoencoder> {
     let linear = case["linear_layer_index"].as_u64().unwrap() as usize;
-    let layers = case["weights"].as_array().unwrap().iter().zip(case["biases"].as_array().unwrap()).enumerate();
+    let layers = case["weights"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(case["biases"].as_array().unwrap())
+        .enumerate();
     Autoencoder::new(
         layers
             .map(|(index, (weights, biases))| {
                 Ok(Layer {
                     weights: Var::from_tensor(&tensor(weights, dtype)?)?,
                     biases: Var::from_tensor(&tensor(biases, dtype)?)?,
-                    activation: if index == linear { Activation::Linear } else { Activation::Logistic },
+                    activation: if index == linear {
+                        Activation::Linear
+                    } else {
+                        Activation::Logistic
+                    },
                 })
             })
             .collect::<Result<_>>()?,
@@ -88,25 +110,50 @@ fn check_network(dtype: DType, tolerance: f64) -> Result<()> {
     let reference = reference();
     let case = &reference["network"];
     let network = network(case, dtype)?;
-    assert_eq!(network.code_layer(), case["linear_layer_index"].as_u64().unwrap() as usize);
+    assert_eq!(
+        network.code_layer(),
+        case["linear_layer_index"].as_u64().unwrap() as usize
+    );
     let mut workspace = forward(&network, &case["batch"])?;
     assert_close("output", workspace.output(), &case["output"], tolerance);
     let batch = case["batch"].as_array().unwrap().len();
     let error = mean(workspace.squared_errors(batch)?);
-    assert_close_numbers("error", &[error], &numbers(&case["reconstruction_error"]), tolerance);
+    assert_close_numbers(
+        "error",
+        &[error],
+        &numbers(&case["reconstruction_error"]),
+        tolerance,
+    );
     for (name, expected) in case["losses"].as_object().unwrap() {
         let value = workspace.losses(loss(name), Reduction::Mean)?;
         assert_close_numbers(name, &value, &numbers(&expected["loss"]), tolerance);
         workspace.backward(&network, loss(name), Reduction::Mean)?;
         for (index, gradient) in workspace.gradients().iter().enumerate() {
-            let kind = if index % 2 == 0 { "weight_gradients" } else { "bias_gradients" };
-            assert_close(&format!("{name} {kind} {}", index / 2), gradient, &expected[kind][index / 2], tolerance);
+            let kind = if index % 2 == 0 {
+                "weight_gradients"
+            } else {
+                "bias_gradients"
+            };
+            assert_close(
+                &format!("{name} {kind} {}", index / 2),
+                gradient,
+                &expected[kind][index / 2],
+                tolerance,
+            );
         }
         // The sum over the batch is the mean times its size.
-        let means: Vec<Tensor> = workspace.gradients().iter().map(Tensor::copy).collect::<Result<_>>()?;
+        let means: Vec<Tensor> = workspace
+            .gradients()
+            .iter()
+            .map(Tensor::copy)
+            .collect::<Result<_>>()?;
         workspace.backward(&network, loss(name), Reduction::Sum)?;
         for (sum, mean) in workspace.gradients().iter().zip(&means) {
-            let expected = serde_json::to_value((mean.to_dtype(DType::F64)? * batch as f64)?.flatten_all()?.to_vec1::<f64>()?);
+            let expected = serde_json::to_value(
+                (mean.to_dtype(DType::F64)? * batch as f64)?
+                    .flatten_all()?
+                    .to_vec1::<f64>()?,
+            );
             assert_close("summed gradient", sum, &expected.unwrap(), tolerance);
         }
     }
@@ -125,7 +172,11 @@ fn reference_network_in_f32() -> Result<()> {
 
 fn group(settings: &Value) -> GroupConfig {
     let mut settings = settings.clone();
-    let eta = settings["schedule"].as_object_mut().unwrap().remove("eta").unwrap();
+    let eta = settings["schedule"]
+        .as_object_mut()
+        .unwrap()
+        .remove("eta")
+        .unwrap();
     settings["schedule"]["learning-rate"] = eta;
     serde_json::from_value(settings).unwrap()
 }
@@ -146,16 +197,32 @@ fn check_trajectories(dtype: DType, tolerance: f64) -> Result<()> {
         let mut errors = Vec::new();
         for batch in case["batches"].as_array().unwrap() {
             let mut workspace = forward(&network, batch)?;
-            workspace.backward(&network, loss(trajectory["loss"].as_str().unwrap()), Reduction::Mean)?;
+            workspace.backward(
+                &network,
+                loss(trajectory["loss"].as_str().unwrap()),
+                Reduction::Mean,
+            )?;
             optimizer.update(workspace.gradients())?;
             let evaluated = forward(&network, &case["batch"])?;
-            errors.push(mean(evaluated.squared_errors(case["batch"].as_array().unwrap().len())?));
+            errors.push(mean(
+                evaluated.squared_errors(case["batch"].as_array().unwrap().len())?,
+            ));
         }
         let expected = numbers(&trajectory["reconstruction_error_after_each_update"]);
         assert_close_numbers("errors", &errors, &expected, tolerance);
         for (index, layer) in network.layers().iter().enumerate() {
-            assert_close("final weights", &layer.weights, &trajectory["final_weights"][index], tolerance);
-            assert_close("final biases", &layer.biases, &trajectory["final_biases"][index], tolerance);
+            assert_close(
+                "final weights",
+                &layer.weights,
+                &trajectory["final_weights"][index],
+                tolerance,
+            );
+            assert_close(
+                "final biases",
+                &layer.biases,
+                &trajectory["final_biases"][index],
+                tolerance,
+            );
         }
     }
     Ok(())
@@ -186,7 +253,11 @@ fn check_contrastive_divergence(dtype: DType, tolerance: f64) -> Result<()> {
             weights: tensor("weights")?,
             visible_biases: tensor("visible_biases")?,
             hidden_biases: tensor("hidden_biases")?,
-            velocities: [tensor("weight_velocity")?, tensor("visible_velocity")?, tensor("hidden_velocity")?],
+            velocities: [
+                tensor("weight_velocity")?,
+                tensor("visible_velocity")?,
+                tensor("hidden_velocity")?,
+            ],
             hidden,
         };
         let settings = CdSettings {
@@ -199,7 +270,12 @@ fn check_contrastive_divergence(dtype: DType, tolerance: f64) -> Result<()> {
         workspace.noise = tensor("noise")?;
         let error = rbm.update(&mut workspace, settings)?;
         let after = &case["after"];
-        assert_close_numbers("error", &error, &numbers(&after["squared_reconstruction_error_per_case"]), tolerance);
+        assert_close_numbers(
+            "error",
+            &error,
+            &numbers(&after["squared_reconstruction_error_per_case"]),
+            tolerance,
+        );
         for (key, found) in [
             ("weights", &rbm.weights),
             ("visible_biases", &rbm.visible_biases),

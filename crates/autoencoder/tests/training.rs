@@ -8,7 +8,10 @@ use std::ops::ControlFlow;
 
 use adamix_autoencoder::dataset::Images;
 use adamix_autoencoder::random::{Purpose, Stream};
-use adamix_autoencoder::{Activation, Autoencoder, FineTuning, Loss, PreTraining, PreTrainingSettings, Reduction, Workspace};
+use adamix_autoencoder::{
+    Activation, Autoencoder, FineTuning, Loss, PreTraining, PreTrainingSettings, Reduction,
+    Workspace,
+};
 use adamix_optim::rules::{Adagrad, AdamixW1, AdamixW4, Sgd};
 use adamix_optim::{GroupConfig, OptimizerConfig, ParamKind, Per, Rule, Schedule};
 use candle_core::{DType, Result, Tensor};
@@ -22,15 +25,28 @@ fn images(count: usize) -> Images {
     for (index, image) in pixels.chunks_exact_mut(784).enumerate() {
         let (row, column) = (4 * (index % 5), 4 * (index / 5 % 5));
         for (at, pixel) in image.iter_mut().enumerate() {
-            let inside = (row..row + 8).contains(&(at / 28)) && (column..column + 8).contains(&(at % 28));
-            *pixel = if inside { 200 + stream.below(50) as u8 } else { stream.below(20) as u8 };
+            let inside =
+                (row..row + 8).contains(&(at / 28)) && (column..column + 8).contains(&(at % 28));
+            *pixel = if inside {
+                200 + stream.below(50) as u8
+            } else {
+                stream.below(20) as u8
+            };
         }
     }
-    Images { pixels, labels: Vec::new() }
+    Images {
+        pixels,
+        labels: Vec::new(),
+    }
 }
 
 fn settings() -> PreTrainingSettings {
-    PreTrainingSettings { epochs: 2, batch_size: 10, momentum_epochs: 1, ..PreTrainingSettings::default() }
+    PreTrainingSettings {
+        epochs: 2,
+        batch_size: 10,
+        momentum_epochs: 1,
+        ..PreTrainingSettings::default()
+    }
 }
 
 fn on() -> impl FnMut() -> ControlFlow<()> {
@@ -45,34 +61,73 @@ fn pre_trained(images: &Images, seeds: &[u64]) -> Result<Autoencoder> {
 
 fn adamix() -> OptimizerConfig {
     OptimizerConfig {
-        weights: GroupConfig { rule: Rule::AdamixW1(AdamixW1 { k: 1.0 }), schedule: Schedule::Constant { learning_rate: 0.1 } },
+        weights: GroupConfig {
+            rule: Rule::AdamixW1(AdamixW1 { k: 1.0 }),
+            schedule: Schedule::Constant { learning_rate: 0.1 },
+        },
         biases: GroupConfig {
             rule: Rule::Sgd(Sgd {}),
-            schedule: Schedule::Power { learning_rate: 0.1, r: 20.0, c: 0.75, per: Per::Update },
+            schedule: Schedule::Power {
+                learning_rate: 0.1,
+                r: 20.0,
+                c: 0.75,
+                per: Per::Update,
+            },
         },
         steps_per_epoch: 5,
     }
 }
 
 fn uniform(rule: Rule) -> OptimizerConfig {
-    OptimizerConfig::uniform(GroupConfig { rule, schedule: Schedule::Constant { learning_rate: 0.1 } }, 5)
+    OptimizerConfig::uniform(
+        GroupConfig {
+            rule,
+            schedule: Schedule::Constant { learning_rate: 0.1 },
+        },
+        5,
+    )
 }
 
-fn fine_tuning<'a>(images: &'a Images, network: Autoencoder, seeds: &[u64], optimizers: Vec<OptimizerConfig>) -> Result<FineTuning<'a>> {
-    FineTuning::new(images, network, optimizers, seeds, 10, Loss::CrossEntropy, Reduction::Mean)
+fn fine_tuning<'a>(
+    images: &'a Images,
+    network: Autoencoder,
+    seeds: &[u64],
+    optimizers: Vec<OptimizerConfig>,
+) -> Result<FineTuning<'a>> {
+    FineTuning::new(
+        images,
+        network,
+        optimizers,
+        seeds,
+        10,
+        Loss::CrossEntropy,
+        Reduction::Mean,
+    )
 }
 
 /// Every parameter's bits, of one replica.
 fn bits(network: &Autoencoder, replica: usize) -> Vec<u32> {
     let params = network.params().into_iter();
     params
-        .flat_map(|param| param.var.get(replica).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+        .flat_map(|param| {
+            param
+                .var
+                .get(replica)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+        })
         .map(f32::to_bits)
         .collect()
 }
 
 fn copied(state: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
-    state.into_iter().map(|(key, tensor)| (key, tensor.copy().unwrap())).collect()
+    state
+        .into_iter()
+        .map(|(key, tensor)| (key, tensor.copy().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -87,13 +142,17 @@ fn gradients_are_those_of_candles_autograd() -> Result<()> {
         let x = workspace.input().clone();
         let mut y = x.clone();
         for layer in network.layers() {
-            y = y.matmul(&layer.weights)?.broadcast_add(&layer.biases.unsqueeze(1)?)?;
+            y = y
+                .matmul(&layer.weights)?
+                .broadcast_add(&layer.biases.unsqueeze(1)?)?;
             if layer.activation == Activation::Logistic {
                 y = candle_nn::ops::sigmoid(&y)?;
             }
         }
         let terms = match loss {
-            Loss::CrossEntropy => ((&x * y.log()?)? + (x.affine(-1.0, 1.0)? * y.affine(-1.0, 1.0)?.log()?)?)?.neg()?,
+            Loss::CrossEntropy => {
+                ((&x * y.log()?)? + (x.affine(-1.0, 1.0)? * y.affine(-1.0, 1.0)?.log()?)?)?.neg()?
+            }
             Loss::SquaredError => (&y - &x)?.sqr()?,
         };
         // Replicas know nothing of each other, so the sum over them has their gradients.
@@ -102,12 +161,22 @@ fn gradients_are_those_of_candles_autograd() -> Result<()> {
         assert!((f64::from(total.to_scalar::<f32>()?) - expected).abs() < 1e-4 * expected);
         let store = total.backward()?;
         for (param, gradient) in network.params().iter().zip(workspace.gradients()) {
-            let expected = store.get(&param.var).unwrap().flatten_all()?.to_vec1::<f32>()?;
+            let expected = store
+                .get(&param.var)
+                .unwrap()
+                .flatten_all()?
+                .to_vec1::<f32>()?;
             let found = gradient.flatten_all()?.to_vec1::<f32>()?;
-            let largest = expected.iter().fold(0f32, |max, value| max.max(value.abs()));
+            let largest = expected
+                .iter()
+                .fold(0f32, |max, value| max.max(value.abs()));
             assert!(largest > 0.0);
             for (found, expected) in found.iter().zip(&expected) {
-                assert!((found - expected).abs() <= 2e-5 * largest, "{}: {found} {expected}", param.name);
+                assert!(
+                    (found - expected).abs() <= 2e-5 * largest,
+                    "{}: {found} {expected}",
+                    param.name
+                );
             }
         }
     }
@@ -118,7 +187,11 @@ fn gradients_are_those_of_candles_autograd() -> Result<()> {
 fn a_replica_has_the_bits_of_a_run_of_its_own() -> Result<()> {
     let images = images(53); // not a whole number of batches
     let seeds = [5, 6, 7];
-    let optimizers = vec![adamix(), uniform(Rule::Adagrad(Adagrad::default())), uniform(Rule::AdamixW4(AdamixW4::default()))];
+    let optimizers = vec![
+        adamix(),
+        uniform(Rule::Adagrad(Adagrad::default())),
+        uniform(Rule::AdamixW4(AdamixW4::default())),
+    ];
     let network = pre_trained(&images, &seeds)?;
     let start = network.copy()?;
     let mut together = fine_tuning(&images, network, &seeds, optimizers.clone())?;
@@ -127,20 +200,41 @@ fn a_replica_has_the_bits_of_a_run_of_its_own() -> Result<()> {
     }
     assert_eq!((together.epochs(), together.updates()), (2, 10));
     let mut workspace = Workspace::new(&start, 8)?;
-    let errors = together.network().reconstruction_errors(&images, &mut workspace)?;
+    let errors = together
+        .network()
+        .reconstruction_errors(&images, &mut workspace)?;
     for (index, seed) in seeds.iter().enumerate() {
         let alone = pre_trained(&images, &[*seed])?;
-        assert_eq!(bits(&alone, 0), bits(&start, index), "pre-training, seed {seed}");
+        assert_eq!(
+            bits(&alone, 0),
+            bits(&start, index),
+            "pre-training, seed {seed}"
+        );
         let mut alone = fine_tuning(&images, alone, &[*seed], vec![optimizers[index]])?;
         for _ in 0..2 {
             assert!(alone.epoch(&mut on())?);
         }
-        assert_eq!(bits(alone.network(), 0), bits(together.network(), index), "fine-tuning, seed {seed}");
+        assert_eq!(
+            bits(alone.network(), 0),
+            bits(together.network(), index),
+            "fine-tuning, seed {seed}"
+        );
         assert_ne!(bits(alone.network(), 0), bits(&start, index));
-        assert_eq!(alone.gradient_medians(0)?, together.gradient_medians(index)?);
-        assert_eq!(alone.learning_rate(0, ParamKind::Bias), together.learning_rate(index, ParamKind::Bias));
+        assert_eq!(
+            alone.gradient_medians(0)?,
+            together.gradient_medians(index)?
+        );
+        assert_eq!(
+            alone.learning_rate(0, ParamKind::Bias),
+            together.learning_rate(index, ParamKind::Bias)
+        );
         let mut workspace = Workspace::new(alone.network(), 8)?;
-        assert_eq!(alone.network().reconstruction_errors(&images, &mut workspace)?, [errors[index]]);
+        assert_eq!(
+            alone
+                .network()
+                .reconstruction_errors(&images, &mut workspace)?,
+            [errors[index]]
+        );
     }
     Ok(())
 }
@@ -148,31 +242,60 @@ fn a_replica_has_the_bits_of_a_run_of_its_own() -> Result<()> {
 #[test]
 fn training_learns() -> Result<()> {
     let images = images(200);
-    let mut pre_training = PreTraining::new(&images, &SIZES, PreTrainingSettings { epochs: 10, ..settings() }, &[1])?;
+    let mut pre_training = PreTraining::new(
+        &images,
+        &SIZES,
+        PreTrainingSettings {
+            epochs: 10,
+            ..settings()
+        },
+        &[1],
+    )?;
     let mut errors = Vec::new();
     while let Some(epoch) = pre_training.epoch(&mut on())? {
         errors.push((epoch.layer, epoch.epoch, epoch.errors[0]));
     }
     assert_eq!(errors.len(), 30);
-    assert_eq!((errors[9].0, errors[9].1, errors[10].0, errors[10].1), (0, 10, 1, 1));
+    assert_eq!(
+        (errors[9].0, errors[9].1, errors[10].0, errors[10].1),
+        (0, 10, 1, 1)
+    );
     assert!(errors[9].2 < 0.8 * errors[0].2, "{errors:?}");
     let network = pre_training.into_autoencoder()?;
     let mut workspace = Workspace::new(&network, 64)?;
     let before = network.reconstruction_errors(&images, &mut workspace)?[0];
-    let mut training = fine_tuning(&images, network, &[1], vec![uniform(Rule::Adagrad(Adagrad::default()))])?;
+    let mut training = fine_tuning(
+        &images,
+        network,
+        &[1],
+        vec![uniform(Rule::Adagrad(Adagrad::default()))],
+    )?;
     for _ in 0..10 {
         training.epoch(&mut on())?;
     }
-    let after = training.network().reconstruction_errors(&images, &mut workspace)?[0];
+    let after = training
+        .network()
+        .reconstruction_errors(&images, &mut workspace)?[0];
     assert!(after < 0.8 * before, "{before} {after}");
     // The error does not depend on how the images are cut into batches, beyond rounding.
     let mut other = Workspace::new(training.network(), 7)?;
-    let again = training.network().reconstruction_errors(&images, &mut other)?[0];
+    let again = training
+        .network()
+        .reconstruction_errors(&images, &mut other)?[0];
     assert!((again - after).abs() < 1e-6 * after, "{again} {after}");
     // It is that of the outputs.
-    let outputs = training.network().outputs(&images, 5, &mut workspace)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-    let by_hand: f64 =
-        outputs.iter().zip(&images.pixels).map(|(y, x)| (y - f64::from(*x) / 255.0).powi(2)).sum::<f64>() / 200.0;
+    let outputs = training
+        .network()
+        .outputs(&images, 5, &mut workspace)?
+        .to_dtype(DType::F64)?
+        .flatten_all()?
+        .to_vec1::<f64>()?;
+    let by_hand: f64 = outputs
+        .iter()
+        .zip(&images.pixels)
+        .map(|(y, x)| (y - f64::from(*x) / 255.0).powi(2))
+        .sum::<f64>()
+        / 200.0;
     assert!((by_hand - after).abs() < 1e-6 * after, "{by_hand} {after}");
     Ok(())
 }
@@ -193,7 +316,11 @@ fn resumed_training_has_the_bits_of_an_uninterrupted_one() -> Result<()> {
         second.restore(&state)?;
         assert_eq!(second.progress(), (epochs, 6));
         while second.epoch(&mut on())?.is_some() {}
-        assert_eq!(bits(&second.into_autoencoder()?, 1), bits(&whole, 1), "after {epochs} epochs");
+        assert_eq!(
+            bits(&second.into_autoencoder()?, 1),
+            bits(&whole, 1),
+            "after {epochs} epochs"
+        );
     }
     // Fine-tuning.
     let rule = uniform(Rule::Adagrad(Adagrad::default()));
@@ -216,7 +343,11 @@ fn a_step_can_be_the_last() -> Result<()> {
     let mut steps = 0;
     let mut stop = || {
         steps += 1;
-        if steps == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if steps == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let mut training = fine_tuning(&images, pre_trained(&images, &[1])?, &[1], vec![adamix()])?;
     assert!(!training.epoch(&mut stop)?);
@@ -227,19 +358,40 @@ fn a_step_can_be_the_last() -> Result<()> {
 #[test]
 fn without_pre_training_the_network_is_the_initial_weights() -> Result<()> {
     let images = images(20);
-    let none = PreTrainingSettings { epochs: 0, ..settings() };
+    let none = PreTrainingSettings {
+        epochs: 0,
+        ..settings()
+    };
     let pre_training = PreTraining::new(&images, &SIZES, none, &[1])?;
     assert!(pre_training.is_done());
     let network = pre_training.into_autoencoder()?;
     let mut drawn = vec![0f32; 784 * 20];
     Stream::new(1, Purpose::InitialWeights, 0).fill_normal(&mut drawn);
     let expected: Vec<f32> = drawn.into_iter().map(|x| x * 0.1).collect();
-    assert_eq!(network.layers()[0].weights.flatten_all()?.to_vec1::<f32>()?, expected);
-    let back = network.layers()[5].weights.transpose(1, 2)?.contiguous()?.flatten_all()?.to_vec1::<f32>()?;
+    assert_eq!(
+        network.layers()[0]
+            .weights
+            .flatten_all()?
+            .to_vec1::<f32>()?,
+        expected
+    );
+    let back = network.layers()[5]
+        .weights
+        .transpose(1, 2)?
+        .contiguous()?
+        .flatten_all()?
+        .to_vec1::<f32>()?;
     assert_eq!(back, expected);
-    let activations: Vec<_> = network.layers().iter().map(|layer| layer.activation).collect();
+    let activations: Vec<_> = network
+        .layers()
+        .iter()
+        .map(|layer| layer.activation)
+        .collect();
     use Activation::{Linear, Logistic};
-    assert_eq!(activations, [Logistic, Logistic, Linear, Logistic, Logistic, Logistic]);
+    assert_eq!(
+        activations,
+        [Logistic, Logistic, Linear, Logistic, Logistic, Logistic]
+    );
     Ok(())
 }
 
@@ -247,12 +399,17 @@ fn without_pre_training_the_network_is_the_initial_weights() -> Result<()> {
 fn wrong_settings_are_errors() -> Result<()> {
     let images = images(20);
     let error = |result: Result<()>| result.unwrap_err().to_string();
-    let pre = |sizes: &[usize], settings, seeds: &[u64]| PreTraining::new(&images, sizes, settings, seeds).map(drop);
+    let pre = |sizes: &[usize], settings, seeds: &[u64]| {
+        PreTraining::new(&images, sizes, settings, seeds).map(drop)
+    };
     assert!(error(pre(&[784], settings(), &[1])).contains("layer sizes [784]"));
     assert!(error(pre(&[784, 0], settings(), &[1])).contains("none of them 0"));
     assert!(error(pre(&[100, 5], settings(), &[1])).contains("784 pixels for an input of 100"));
     assert!(error(pre(&SIZES, settings(), &[])).contains("needs a seed"));
-    let large = PreTrainingSettings { batch_size: 21, ..settings() };
+    let large = PreTrainingSettings {
+        batch_size: 21,
+        ..settings()
+    };
     assert!(error(pre(&SIZES, large, &[1])).contains("batches of 21 from 20 images"));
     let network = pre_trained(&images, &[1])?;
     let mut workspace = Workspace::new(&network, 2)?;

@@ -49,12 +49,15 @@ pub(crate) fn pass<R: UpdateRule, T: Number>(
     let slots = rule.slots(moment.update);
     let [a, b, c, d] = touched(&slots, state, len);
     let scalars = rule.scalars(moment).map(T::of);
+    // By value, so that the compiler knows the constants not to change in the
+    // loop and takes a rule's choice between two forms out of it.
+    let rule = *rule;
     // The compiler makes a vector loop of each arm for every instruction set
     // that `pulp` knows. Without reassociation and fused multiply-add, which
     // Rust never introduces, each gives the same bits.
     Arch::new().dispatch(
         #[inline(always)]
-        || match slots.iter().flatten().count() {
+        move || match slots.iter().flatten().count() {
             0 => {
                 for (w, g) in w.iter_mut().zip(g) {
                     *w = rule.update(scalars, *w, *g, &mut [T::of(0.0); SLOTS]);

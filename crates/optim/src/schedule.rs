@@ -28,38 +28,58 @@ use crate::error::{Invalid, at_least, positive};
     rename_all_fields = "kebab-case",
     deny_unknown_fields
 )]
-#[allow(missing_docs)] // the fields are those of the table
 pub enum Schedule {
+    /// `learning-rate`
     Constant {
+        /// Rate at `t` = 0.
         learning_rate: f64,
     },
+    /// `learning-rate (1 + t/r)^-c`
     Power {
+        /// Rate at `t` = 0.
         learning_rate: f64,
+        /// Time constant, in the unit of `per`.
         r: f64,
+        /// Exponent. Default 0.75.
         #[serde(default = "default_c")]
         c: f64,
+        /// What `t` counts. Default updates.
         #[serde(default)]
         per: Per,
     },
+    /// `learning-rate 10^(-t/r)`
     Exponential {
+        /// Rate at `t` = 0.
         learning_rate: f64,
+        /// Time constant, in the unit of `per`.
         r: f64,
+        /// What `t` counts. Default updates.
         #[serde(default)]
         per: Per,
     },
+    /// `learning-rate (1 + t/r)^-c 10^(-t/r)`
     PowerTimesExponential {
+        /// Rate at `t` = 0.
         learning_rate: f64,
+        /// Time constant, in the unit of `per`.
         r: f64,
+        /// Exponent. Default 0.75.
         #[serde(default = "default_c")]
         c: f64,
+        /// What `t` counts. Default updates.
         #[serde(default)]
         per: Per,
     },
+    /// `learning-rate (1 + t/r)^(-c t/r)`
     PowerExponential {
+        /// Rate at `t` = 0.
         learning_rate: f64,
+        /// Time constant, in the unit of `per`.
         r: f64,
+        /// Exponent. Default 0.75.
         #[serde(default = "default_c")]
         c: f64,
+        /// What `t` counts. Default updates.
         #[serde(default)]
         per: Per,
     },

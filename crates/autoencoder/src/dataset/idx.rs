@@ -171,7 +171,7 @@ struct Data<'a, R: Read> {
 
 enum Unpacked<R> {
     Plain(R),
-    Gzip(MultiGzDecoder<R>),
+    Gzip(Box<MultiGzDecoder<R>>),
 }
 
 impl<'a, R: Read> Data<'a, R> {
@@ -179,7 +179,7 @@ impl<'a, R: Read> Data<'a, R> {
         let mut reader = BufReader::with_capacity(1 << 16, source);
         let start = reader.fill_buf().map_err(|source| io(file, source))?;
         let reader = if start.starts_with(&[0x1f, 0x8b]) {
-            Unpacked::Gzip(MultiGzDecoder::new(reader))
+            Unpacked::Gzip(Box::new(MultiGzDecoder::new(reader)))
         } else {
             Unpacked::Plain(reader)
         };

@@ -1,0 +1,385 @@
+//! The `adamix` program: plan, run and look after experiments.
+
+mod progress;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use adamix_autoencoder::dataset::Spec;
+use adamix_experiment::data::{self, Found};
+use adamix_experiment::{
+    Error, Experiment, Resolved, RunState, Store, anchors, measure_cost, measure_rate, run,
+};
+use adamix_record::{Anchors, Cost, Outcome, Plan, RunRecord, read_json, write_json};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::progress::{Progress, duration};
+
+/// Trains the arms of an experiment and writes their records.
+#[derive(Parser)]
+#[command(name = "adamix", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the runs of an experiment, how far they are, and how long the rest takes
+    Plan {
+        #[command(flatten)]
+        options: Options,
+        /// Runs side by side, one thread each, that the estimate is for [default: physical cores]
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Form of the answer
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Train what is missing of an experiment, and write records, costs and anchors
+    Run {
+        #[command(flatten)]
+        options: Options,
+        /// Runs side by side, one thread each [default: physical cores]
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// What computes
+        #[arg(long, value_enum, default_value = "auto")]
+        device: Device,
+    },
+    /// Show how far the experiments in the reports folder are
+    Status {
+        /// Folder below the reports folder, for example `quick`; all where none is given
+        name: Option<String>,
+        /// Folder of all reports
+        #[arg(long, default_value = "reports")]
+        reports: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// Name of a file in the experiments folder, or path of a TOML file
+    experiment: String,
+    /// Folder of MNIST's four IDX files, or `mnist`, `curves`, `idx:DIR`
+    /// [default: ADAMIX_DATA, else what the experiment says]
+    #[arg(long, value_name = "DIR|SPEC")]
+    data: Option<String>,
+    /// Download nothing
+    #[arg(long)]
+    offline: bool,
+    /// Folder of all reports
+    #[arg(long, default_value = "reports")]
+    reports: PathBuf,
+    /// Folder of the experiment files
+    #[arg(long, default_value = "experiments")]
+    experiments: PathBuf,
+    /// Folder of data, pre-trained starts and checkpoints [default: adamix in the user's cache folder]
+    #[arg(long, env = "ADAMIX_CACHE")]
+    cache: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Device {
+    /// CUDA where it is built in and there is a device, else the processor
+    Auto,
+    /// The processor
+    Cpu,
+    /// A CUDA device, or an error
+    Cuda,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    /// For a reader
+    Text,
+    /// For a program: one object
+    Json,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Plan {
+            options,
+            jobs,
+            format,
+        } => plan(&options, jobs, format),
+        Command::Run {
+            options,
+            jobs,
+            device,
+        } => train(&options, jobs, device),
+        Command::Status { name, reports } => status(name.as_deref(), &reports),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// An experiment, its data and its plan.
+struct Prepared {
+    found: Found,
+    resolved: Resolved,
+    store: Store,
+}
+
+fn prepare(options: &Options) -> Result<Prepared> {
+    let cache = match &options.cache {
+        Some(cache) => cache.clone(),
+        None => dirs::cache_dir()
+            .ok_or("there is no cache folder for this user; name one with --cache or ADAMIX_CACHE")?
+            .join("adamix"),
+    };
+    let experiment = Experiment::find(&options.experiment, &options.experiments)?;
+    let wanted = &experiment.file.dataset;
+    // ADAMIX_DATA tells where MNIST lies; it does not make an experiment on
+    // another data set one on MNIST.
+    let variable = std::env::var("ADAMIX_DATA")
+        .ok()
+        .filter(|_| *wanted == Spec::Mnist);
+    let found = data::find(
+        wanted,
+        options.data.as_deref(),
+        variable.as_deref(),
+        options.offline,
+        &cache,
+    )?;
+    if let Some(reason) = &found.fallback {
+        eprintln!(
+            "\nMNIST is not here, so this is CURVES in its place, and the report's title says so.\n({reason})\n"
+        );
+    }
+    let resolved = Resolved::new(&experiment, &found)?;
+    let store = Store::new(&options.reports, &resolved.plan.name, &cache);
+    Ok(Prepared {
+        found,
+        resolved,
+        store,
+    })
+}
+
+/// Runs side by side: as asked, else one a physical core.
+fn jobs(asked: Option<usize>) -> Result<usize> {
+    match asked {
+        Some(0) => Err("--jobs 0: at least one".into()),
+        Some(jobs) => Ok(jobs),
+        None => Ok(num_cpus::get_physical().max(1)),
+    }
+}
+
+fn plan(options: &Options, asked: Option<usize>, format: Format) -> Result<()> {
+    let jobs = jobs(asked)?;
+    let Prepared {
+        found,
+        resolved,
+        store,
+    } = prepare(options)?;
+    let plan = &resolved.plan;
+    let states = plan
+        .runs
+        .iter()
+        .map(|run| store.state(&run.run_id))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let unfinished: Vec<_> = plan
+        .runs
+        .iter()
+        .zip(&states)
+        .filter(|(_, state)| !matches!(state, RunState::Finished(_)))
+        .collect();
+    let seeds = plan
+        .seeds
+        .iter()
+        .filter(|seed| unfinished.iter().any(|(run, _)| run.seed == **seed))
+        .count();
+    let rate = measure_rate(&resolved, &found.dataset.train)?;
+    let work = resolved.work();
+    let operations = unfinished.len() as f64 * work.run + seeds as f64 * work.start;
+    let seconds = operations / (rate * jobs.min(unfinished.len().max(1)) as f64);
+    if format == Format::Json {
+        let runs: Vec<_> = plan
+            .runs
+            .iter()
+            .zip(&states)
+            .map(|(run, state)| serde_json::json!({"run-id": run.run_id, "arm": run.arm, "seed": run.seed, "state": describe(state)}))
+            .collect();
+        let answer = serde_json::json!({
+            "name": plan.name, "data": plan.data, "jobs": jobs, "runs": runs, "unfinished": unfinished.len(),
+            "seconds-left": seconds, "time-left": duration(seconds),
+        });
+        println!("{answer}");
+        return Ok(());
+    }
+    println!("{}: {}", plan.name, plan.title);
+    println!(
+        "data    {}, {} images to train on, {} to test on; {}",
+        plan.data.name, plan.protocol.train_images, plan.protocol.test_images, found.origin
+    );
+    println!(
+        "runs    {} = {} arms x {} seeds, {} epochs each",
+        plan.runs.len(),
+        plan.arms.len(),
+        plan.seeds.len(),
+        plan.protocol.epochs
+    );
+    for (run, state) in plan.runs.iter().zip(&states) {
+        println!(
+            "  {}  {:<24} seed {:<4} {}",
+            run.run_id,
+            run.arm,
+            run.seed,
+            describe(state)
+        );
+    }
+    match unfinished.len() {
+        0 => println!("rest    nothing: all runs are finished"),
+        runs => println!(
+            "rest    {runs} runs, about {} with {jobs} jobs ({:.0} GFLOP/s a thread, measured just now)",
+            duration(seconds),
+            rate / 1e9
+        ),
+    }
+    Ok(())
+}
+
+fn train(options: &Options, asked: Option<usize>, device: Device) -> Result<()> {
+    let jobs = jobs(asked)?;
+    if device == Device::Cuda {
+        return Err(
+            "--device cuda: this program has no CUDA kernels; use --device cpu or auto".into(),
+        );
+    }
+    let Prepared {
+        found,
+        resolved,
+        store,
+    } = prepare(options)?;
+    let _lock = store.lock()?;
+    store.write_plan(&resolved.plan)?;
+    let plan = &resolved.plan;
+    eprintln!(
+        "{}: {} runs on {} ({}), {jobs} jobs",
+        plan.name,
+        plan.runs.len(),
+        plan.data.name,
+        found.origin
+    );
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = stop.clone();
+    // A second Ctrl-C ends the program at once; a checkpoint is never half written.
+    ctrlc::set_handler(move || {
+        if handler.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("stopping at the next update; what is evaluated is kept");
+    })?;
+    let progress = Progress::new(&resolved, &store)?;
+    let summary = run(&resolved, &found.dataset, &store, jobs, &stop, &|event| {
+        progress.show(event)
+    });
+    progress.finish();
+    let summary = summary?;
+
+    let path = store.folder().join("anchors.json");
+    if read_json::<Anchors>(&path).map_or(true, |anchors| anchors.data_sha256 != plan.data.sha256) {
+        eprintln!("computing the data set's own figures (mean image, principal components)");
+        write_json(&path, &anchors(&found.dataset, &plan.data.sha256))?;
+    }
+    let path = store.folder().join("cost.json");
+    if read_json::<Cost>(&path).map_or(true, |cost| !fits(&cost, plan)) {
+        eprintln!("timing one update of every arm");
+        write_json(&path, &measure_cost(&resolved, &found.dataset.train)?)?;
+    }
+    eprintln!(
+        "{}: {} runs trained, {} found finished, {} diverged, {} failed",
+        plan.name, summary.trained, summary.found, summary.diverged, summary.failed
+    );
+    println!("{}", store.folder().display());
+    Ok(())
+}
+
+/// Whether a cost table is of this plan's arms.
+fn fits(cost: &Cost, plan: &Plan) -> bool {
+    cost.arms
+        .iter()
+        .map(|arm| &arm.arm)
+        .eq(plan.arms.iter().map(|arm| &arm.name))
+}
+
+fn status(name: Option<&str>, reports: &Path) -> Result<()> {
+    let folders: Vec<PathBuf> = match name {
+        Some(name) => vec![reports.join(name)],
+        None => {
+            let entries = std::fs::read_dir(reports).map_err(|source| Error::Store {
+                path: reports.to_owned(),
+                source,
+            })?;
+            let mut folders: Vec<_> = entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.join("plan.json").exists())
+                .collect();
+            folders.sort();
+            folders
+        }
+    };
+    for folder in folders {
+        let plan = Plan::read(&folder.join("plan.json"))?;
+        let store = Store::new(reports, &plan.name, Path::new(""));
+        let states = plan
+            .runs
+            .iter()
+            .map(|run| store.state(&run.run_id))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let finished = states
+            .iter()
+            .filter(|state| matches!(state, RunState::Finished(_)))
+            .count();
+        println!(
+            "{}: {finished} of {} runs finished",
+            plan.name,
+            plan.runs.len()
+        );
+        if name.is_some() {
+            for (run, state) in plan.runs.iter().zip(&states) {
+                println!(
+                    "  {}  {:<24} seed {:<4} {}",
+                    run.run_id,
+                    run.arm,
+                    run.seed,
+                    describe(state)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn describe(state: &RunState) -> String {
+    let error = |record: &RunRecord| match record
+        .evaluations
+        .last()
+        .and_then(|evaluation| evaluation.test_error)
+    {
+        Some(error) => format!("test error {error:.3}"),
+        None => "no finite error".to_owned(),
+    };
+    match state {
+        RunState::Missing => "not begun".to_owned(),
+        RunState::Begun(epochs) => format!("begun, {epochs} epochs done"),
+        RunState::Finished(record) => match record.end.as_ref().map(|end| &end.outcome) {
+            Some(Outcome::Diverged { epoch }) => format!("diverged at epoch {epoch}"),
+            Some(Outcome::Failed { why }) => format!("failed: {why}"),
+            Some(Outcome::Completed) | None => format!("finished, {}", error(record)),
+        },
+    }
+}

@@ -1,0 +1,246 @@
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use adamix_record::{Header, Line, Plan, RunId, RunRecord, SEMANTICS_VERSION};
+use candle_core::{Device, Tensor};
+
+use crate::{Error, Result};
+
+/// Where things are kept: the folder of an experiment's records, and a cache
+/// of what can be computed again.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The folder of all reports.
+    reports: PathBuf,
+    /// `reports/<experiment>`
+    folder: PathBuf,
+    /// Pre-trained starts and checkpoints.
+    cache: PathBuf,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunState {
+    /// Its record is complete.
+    Finished(Box<RunRecord>),
+    /// It was begun; so many epochs are evaluated.
+    Begun(u64),
+    /// Nothing is there.
+    Missing,
+}
+
+/// Tensors by name, as safetensors files hold them.
+pub(crate) type Tensors = HashMap<String, Tensor>;
+
+impl Store {
+    /// The store of the experiment `name`. Nothing is made yet.
+    pub fn new(reports: &Path, name: &str, cache: &Path) -> Self {
+        Self {
+            reports: reports.to_owned(),
+            folder: reports.join(name),
+            cache: cache.to_owned(),
+        }
+    }
+
+    /// `reports/<experiment>`
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the folders and takes the experiment for this process, until the
+    /// returned file is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where another process has it, [`Error::Store`].
+    pub fn lock(&self) -> Result<File> {
+        for folder in [
+            self.folder.join("runs"),
+            self.cache.join("starts"),
+            self.cache.join("checkpoints"),
+        ] {
+            std::fs::create_dir_all(&folder).map_err(|e| Error::store(&folder, e))?;
+        }
+        let path = self.folder.join(".lock");
+        let file = File::create(&path).map_err(|e| Error::store(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy { path }),
+            Err(std::fs::TryLockError::Error(e)) => Err(Error::store(&path, e)),
+        }
+    }
+
+    /// Writes `plan.json`.
+    ///
+    /// # Errors
+    /// [`Error::Record`].
+    pub fn write_plan(&self, plan: &Plan) -> Result<()> {
+        Ok(adamix_record::write_json(
+            &self.folder.join("plan.json"),
+            plan,
+        )?)
+    }
+
+    fn record(&self, run_id: &RunId) -> PathBuf {
+        self.folder.join(format!("runs/{run_id}.jsonl"))
+    }
+
+    fn partial(&self, run_id: &RunId) -> PathBuf {
+        self.folder.join(format!("runs/{run_id}.partial"))
+    }
+
+    fn checkpoint(&self, run_id: &RunId) -> PathBuf {
+        self.cache.join(format!("checkpoints/{run_id}.safetensors"))
+    }
+
+    /// How far a run has come in this experiment's folder.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where its record is damaged.
+    pub fn state(&self, run_id: &RunId) -> Result<RunState> {
+        let path = self.record(run_id);
+        if path.exists() {
+            return Ok(RunState::Finished(Box::new(RunRecord::read(&path)?)));
+        }
+        let partial = self.partial(run_id);
+        Ok(match RunRecord::read(&partial) {
+            Ok(record) => RunState::Begun((record.evaluations.len() as u64).saturating_sub(1)),
+            // It holds nothing that could be gone on from.
+            Err(_) if partial.exists() => RunState::Begun(0),
+            Err(_) => RunState::Missing,
+        })
+    }
+
+    /// Copies the record of a run that another experiment has finished, if
+    /// there is one: run ids name everything that decides the numbers.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Record`].
+    pub(crate) fn adopt(&self, run_id: &RunId) -> Result<Option<Box<RunRecord>>> {
+        let mut folders: Vec<PathBuf> = std::fs::read_dir(&self.reports)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        folders.sort();
+        for folder in folders {
+            let path = folder.join(format!("runs/{run_id}.jsonl"));
+            if folder == self.folder || !path.exists() {
+                continue;
+            }
+            let record = RunRecord::read(&path)?;
+            if record.header.semantics != SEMANTICS_VERSION {
+                continue;
+            }
+            let bytes = std::fs::read(&path).map_err(|e| Error::store(&path, e))?;
+            adamix_record::write_atomically(&self.record(run_id), &bytes)?;
+            return Ok(Some(Box::new(record)));
+        }
+        Ok(None)
+    }
+
+    /// What a run broken off left: its checkpoint, and the lines of its record
+    /// up to there. `None` where one of them is missing, damaged, or written
+    /// by other numerics than those of `header`: the run then begins anew.
+    pub(crate) fn resume(&self, header: &Header) -> Option<(Tensors, Vec<Line>)> {
+        let record = RunRecord::read(&self.partial(&header.run_id)).ok()?;
+        if (record.header.semantics, &record.header.kernel) != (header.semantics, &header.kernel) {
+            return None;
+        }
+        let tensors = load(&self.checkpoint(&header.run_id))?;
+        let epoch = tensors.get("epoch")?.to_scalar::<i64>().ok()? as usize;
+        if record.evaluations.len() <= epoch || record.diagnostics.len() < epoch {
+            return None;
+        }
+        let mut lines = vec![Line::Header(record.header)];
+        let mut diagnostics = record.diagnostics.into_iter();
+        for evaluation in record.evaluations.into_iter().take(epoch + 1) {
+            let later = evaluation.epoch > 0;
+            lines.push(Line::Evaluation(evaluation));
+            if later {
+                lines.extend(diagnostics.next().map(Line::Diagnostics));
+            }
+        }
+        Some((tensors, lines))
+    }
+
+    /// Begins a run's record with these lines; what was there is replaced.
+    pub(crate) fn begin(&self, run_id: &RunId, lines: &[Line]) -> Result<Recorder> {
+        let path = self.partial(run_id);
+        let text: String = lines.iter().map(to_line).collect();
+        adamix_record::write_atomically(&path, text.as_bytes())?;
+        let file = File::options()
+            .append(true)
+            .open(&path)
+            .map_err(|e| Error::store(&path, e))?;
+        Ok(Recorder {
+            file,
+            path,
+            finished: self.record(run_id),
+            checkpoint: self.checkpoint(run_id),
+        })
+    }
+
+    /// File of a pre-trained start; `partial` while it is in training.
+    pub(crate) fn start(&self, id: &str, partial: bool) -> PathBuf {
+        let end = if partial {
+            "partial.safetensors"
+        } else {
+            "safetensors"
+        };
+        self.cache.join(format!("starts/{id}.{end}"))
+    }
+}
+
+/// A record being written.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    file: File,
+    path: PathBuf,
+    finished: PathBuf,
+    checkpoint: PathBuf,
+}
+
+impl Recorder {
+    /// Adds a line.
+    pub(crate) fn write(&mut self, line: &Line) -> Result<()> {
+        self.file
+            .write_all(to_line(line).as_bytes())
+            .map_err(|e| Error::store(&self.path, e))
+    }
+
+    /// Keeps what is needed to go on from the lines written so far.
+    pub(crate) fn checkpoint(&self, tensors: &Tensors) -> Result<()> {
+        save(&self.checkpoint, tensors)
+    }
+
+    /// Ends the record: it gets its final name, the checkpoint goes.
+    pub(crate) fn finish(self) -> Result<()> {
+        std::fs::rename(&self.path, &self.finished).map_err(|e| Error::store(&self.finished, e))?;
+        let _ = std::fs::remove_file(&self.checkpoint);
+        Ok(())
+    }
+}
+
+fn to_line(line: &Line) -> String {
+    // Records hold no number that JSON lacks: what is not finite is `None`.
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Writes tensors through a temporary file and a rename.
+pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    candle_core::safetensors::save(tensors, &temporary)
+        .map_err(Error::compute(temporary.display().to_string()))?;
+    std::fs::rename(&temporary, path).map_err(|e| Error::store(path, e))
+}
+
+/// Reads tensors; `None` where the file is missing or damaged, since all of
+/// them can be computed again.
+pub(crate) fn load(path: &Path) -> Option<Tensors> {
+    candle_core::safetensors::load(path, &Device::Cpu).ok()
+}
