@@ -1,0 +1,224 @@
+//! The commands of the workspace, called as `cargo xtask COMMAND`.
+//!
+//! Thin: training is done by the `adamix` program, which this builds and
+//! calls; reports are rendered in process.
+
+mod readme;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::{Args, Parser, Subcommand};
+
+/// The experiment that runs where none is named and there is no GPU.
+const QUICK: &str = "quick";
+/// The experiment of the study.
+const PAPER: &str = "paper";
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run an experiment and render its report
+    Reproduce(Reproduce),
+    /// Render reports again from their records
+    Report {
+        /// Folders below reports/; all where none is given
+        names: Vec<String>,
+    },
+    /// Run the tests
+    Test,
+    /// Run everything that must hold before a change lands: format, lints, documentation, tests
+    Ci,
+    /// Run the benchmarks
+    Bench,
+}
+
+#[derive(Args)]
+struct Reproduce {
+    /// Name of a file in experiments/, or path of a TOML file [default: quick]
+    experiment: Option<String>,
+    /// Folder of MNIST's four IDX files, or `mnist`, `curves`, `idx:DIR`
+    /// [default: ADAMIX_DATA, else what the experiment says]
+    #[arg(long, value_name = "DIR|SPEC")]
+    data: Option<String>,
+    /// What computes: auto, cpu or cuda
+    #[arg(long, default_value = "auto", value_parser = ["auto", "cpu", "cuda"])]
+    device: String,
+    /// Runs side by side, one thread each [default: physical cores]
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Download nothing
+    #[arg(long)]
+    offline: bool,
+}
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.task {
+        Task::Reproduce(arguments) => reproduce(arguments),
+        Task::Report { names } => report(names),
+        Task::Test => test(),
+        Task::Ci => ci(),
+        Task::Bench => cargo(&["bench", "--workspace"]),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Root of the workspace: every path below is relative to it.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}
+
+fn reproduce(arguments: &Reproduce) -> Result<()> {
+    // Ctrl-C is for `adamix`, which ends cleanly; this waits for it.
+    ctrlc::set_handler(|| {})?;
+    let experiment = arguments.experiment.as_deref().unwrap_or(QUICK);
+    if arguments.device != "cuda" {
+        // Built before anything is said, so that what is said stays in sight.
+        cargo(&["build", "--release", "--package", "adamix-experiment"])?;
+    }
+    if arguments.experiment.is_none() {
+        let estimate = estimate(arguments).unwrap_or_else(|| "an unknown time".to_owned());
+        eprintln!(
+            "No experiment named and no CUDA device in use, so this runs `{QUICK}`. The study itself takes {estimate}: cargo xtask reproduce {PAPER}"
+        );
+    }
+    let mut command = adamix("run", experiment, arguments);
+    command
+        .args(["--device", &arguments.device])
+        .stdout(Stdio::piped());
+    let output = command.spawn()?.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("adamix run {experiment} did not finish").into());
+    }
+    // Its last line is the folder.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let folder = root().join(text.lines().last().unwrap_or_default());
+    render(&folder)
+}
+
+/// `adamix` with the options that this and it have in common.
+fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root());
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "adamix-experiment",
+        "--",
+        subcommand,
+        experiment,
+    ]);
+    if let Some(data) = &arguments.data {
+        command.args(["--data", data]);
+    }
+    if let Some(jobs) = arguments.jobs {
+        command.args(["--jobs", &jobs.to_string()]);
+    }
+    if arguments.offline {
+        command.arg("--offline");
+    }
+    command
+}
+
+/// How long the study would take here, in words.
+fn estimate(arguments: &Reproduce) -> Option<String> {
+    // Downloads, and what there is to say of them, are left to the run.
+    let mut command = adamix("plan", PAPER, arguments);
+    command.args(["--format", "json"]).stderr(Stdio::null());
+    if !arguments.offline {
+        command.arg("--offline");
+    }
+    let output = command.output().ok()?;
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    Some(format!("about {} here", plan["time-left"].as_str()?))
+}
+
+fn report(names: &[String]) -> Result<()> {
+    let reports = root().join("reports");
+    let folders: Vec<PathBuf> = if names.is_empty() {
+        let mut folders: Vec<PathBuf> = std::fs::read_dir(&reports)?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.join("plan.json").exists())
+            .collect();
+        folders.sort();
+        folders
+    } else {
+        names.iter().map(|name| reports.join(name)).collect()
+    };
+    if folders.is_empty() {
+        return Err(format!(
+            "{}: no report there; run `cargo xtask reproduce` first",
+            reports.display()
+        )
+        .into());
+    }
+    folders.iter().try_for_each(|folder| render(folder))
+}
+
+fn render(folder: &Path) -> Result<()> {
+    let report = adamix_report::render(folder)?;
+    report.write(folder)?;
+    println!("{}", report.summary.trim_end());
+    println!("{}", folder.join("index.html").display());
+    Ok(())
+}
+
+fn test() -> Result<()> {
+    cargo(&["test", "--workspace", "--release"])?;
+    readme::test_worked_example(&root())
+}
+
+fn ci() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--release",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    let status = Command::new("cargo")
+        .args(["doc", "--workspace", "--no-deps", "--release"])
+        .env("RUSTDOCFLAGS", "--deny warnings")
+        .current_dir(root())
+        .status()?;
+    if !status.success() {
+        return Err("cargo doc failed".into());
+    }
+    test()
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("cargo {} failed", arguments.join(" ")).into())
+    }
+}

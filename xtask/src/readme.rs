@@ -1,0 +1,108 @@
+//! The README's worked example of adding an optimizer, followed to the letter.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::Result;
+
+/// Follows the README's section "Add an optimizer" in a copy of `adamix-optim`:
+/// writes the file it shows, adds the line it shows to the registry, and runs
+/// the example in the rule's own documentation and a run from its
+/// configuration.
+pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
+    let readme = std::fs::read_to_string(root.join("README.md"))?;
+    let section = readme
+        .split("\n## ")
+        .find(|section| section.starts_with("Add an optimizer"));
+    let section = section.ok_or("README.md has no section `## Add an optimizer`")?;
+    let mut blocks = section.split("```").skip(1).step_by(2);
+    let (rule, line, arm) = match (blocks.next(), blocks.next(), blocks.next()) {
+        (Some(rule), Some(line), Some(arm)) => (
+            after_first_line(rule),
+            after_first_line(line),
+            after_first_line(arm),
+        ),
+        _ => return Err("README.md, `Add an optimizer`: three code blocks are expected".into()),
+    };
+    let name = line
+        .split('"')
+        .nth(1)
+        .ok_or("README.md: the registry line has no name")?;
+    let module = line
+        .split_once("=>")
+        .and_then(|(_, path)| path.trim().split_once("::"))
+        .ok_or("README.md: the registry line has no module")?
+        .0;
+    if !arm.contains(&format!("rule = \"{name}\"")) {
+        return Err(format!("README.md: the experiment file does not use `{name}`").into());
+    }
+
+    let copy = tempfile::tempdir()?;
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?.replace(
+        "members = [\"crates/*\", \"xtask\"]",
+        "members = [\"crates/optim\"]",
+    );
+    std::fs::write(copy.path().join("Cargo.toml"), manifest)?;
+    std::fs::copy(root.join("Cargo.lock"), copy.path().join("Cargo.lock"))?;
+    copy_folder(
+        &root.join("crates/optim"),
+        &copy.path().join("crates/optim"),
+    )?;
+    let rules = copy.path().join("crates/optim/src/rules.rs");
+    let registry = std::fs::read_to_string(&rules)?;
+    // `rustfmt` leaves the macro's lines as they are written.
+    let last = "    \"adamw\" => adamw::Adamw,\n";
+    if !registry.contains(last) {
+        return Err(
+            "crates/optim/src/rules.rs: the registry does not end as the README says".into(),
+        );
+    }
+    std::fs::write(
+        &rules,
+        registry.replace(last, &format!("{last}    {}\n", line.trim())),
+    )?;
+    std::fs::write(
+        copy.path()
+            .join(format!("crates/optim/src/rules/{module}.rs")),
+        rule,
+    )?;
+    for arguments in [["--doc", module], ["--test", "optimizer"]] {
+        let status = Command::new("cargo")
+            .args([
+                "test",
+                "--release",
+                "--offline",
+                "--quiet",
+                "--package",
+                "adamix-optim",
+            ])
+            .args(arguments)
+            .env("CARGO_TARGET_DIR", root.join("target"))
+            .current_dir(copy.path())
+            .status()?;
+        if !status.success() {
+            return Err("README.md, `Add an optimizer`: the worked example does not pass".into());
+        }
+    }
+    println!("README: the worked example passes");
+    Ok(())
+}
+
+/// A code block without the language behind its fence.
+fn after_first_line(block: &str) -> &str {
+    block.split_once('\n').map_or("", |(_, rest)| rest)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
