@@ -15,14 +15,9 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
         .split("\n## ")
         .find(|section| section.starts_with("Add an optimizer"));
     let section = section.ok_or("README.md has no section `## Add an optimizer`")?;
-    let mut blocks = section.split("```").skip(1).step_by(2);
-    let (rule, line, arm) = match (blocks.next(), blocks.next(), blocks.next()) {
-        (Some(rule), Some(line), Some(arm)) => (
-            after_first_line(rule),
-            after_first_line(line),
-            after_first_line(arm),
-        ),
-        _ => return Err("README.md, `Add an optimizer`: three code blocks are expected".into()),
+    let blocks = code_blocks(section);
+    let [rule, line, arm] = &blocks[..] else {
+        return Err("README.md, `Add an optimizer`: three code blocks are expected".into());
     };
     let name = line
         .split('"')
@@ -44,6 +39,7 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
     );
     std::fs::write(copy.path().join("Cargo.toml"), manifest)?;
     std::fs::copy(root.join("Cargo.lock"), copy.path().join("Cargo.lock"))?;
+    std::fs::write(copy.path().join("README.md"), &readme)?;
     copy_folder(
         &root.join("crates/optim"),
         &copy.path().join("crates/optim"),
@@ -88,9 +84,22 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A code block without the language behind its fence.
-fn after_first_line(block: &str) -> &str {
-    block.split_once('\n').map_or("", |(_, rest)| rest)
+/// The code blocks of a text, without their fences.
+fn code_blocks(text: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open = None;
+    for line in text.lines() {
+        match (&mut open, line.starts_with("```")) {
+            (None, true) => open = Some(String::new()),
+            (None, false) => {}
+            (Some(block), false) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (Some(_), true) => blocks.extend(open.take()),
+        }
+    }
+    blocks
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

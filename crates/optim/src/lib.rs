@@ -30,3 +30,8 @@ pub use optimizer::{
 };
 pub use rules::Rule;
 pub use schedule::{Per, Schedule};
+
+/// The README's example of a user's own model, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
