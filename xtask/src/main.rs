@@ -51,8 +51,8 @@ struct Reproduce {
     #[arg(long, default_value = "auto", value_parser = ["auto", "cpu", "cuda"])]
     device: String,
     /// Runs side by side, one thread each [default: physical cores]
-    #[arg(long)]
-    jobs: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Download nothing
     #[arg(long)]
     offline: bool,
@@ -90,14 +90,12 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     // Ctrl-C is for `adamix`, which ends cleanly; this waits for it.
     ctrlc::set_handler(|| {})?;
     let experiment = arguments.experiment.as_deref().unwrap_or(QUICK);
-    if arguments.device != "cuda" {
-        // Built before anything is said, so that what is said stays in sight.
-        cargo(&["build", "--release", "--package", "adamix-experiment"])?;
-    }
+    // Built before anything is said, so that what is said stays in sight.
+    cargo(&["build", "--release", "--package", "adamix-experiment"])?;
     if arguments.experiment.is_none() {
         let estimate = estimate(arguments).unwrap_or_else(|| "an unknown time".to_owned());
         eprintln!(
-            "No experiment named and no CUDA device in use, so this runs `{QUICK}`. The study itself takes {estimate}: cargo xtask reproduce {PAPER}"
+            "No experiment is named, and this version computes on the processor alone, so this runs `{QUICK}`. The study itself takes {estimate}: cargo xtask reproduce {PAPER}"
         );
     }
     let mut command = adamix("run", experiment, arguments);
@@ -110,24 +108,29 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     }
     // Its last line is the folder.
     let text = String::from_utf8_lossy(&output.stdout);
-    let folder = root().join(text.lines().last().unwrap_or_default());
-    render(&folder)
+    render(Path::new(text.lines().last().unwrap_or_default()))
 }
 
-/// `adamix` with the options that this and it have in common.
+/// `adamix` with the options that this and it have in common. It runs in the
+/// user's folder, so that paths mean what the user typed.
 fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce) -> Command {
+    let root = root();
     let mut command = Command::new("cargo");
-    command.current_dir(root());
-    command.args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "adamix-experiment",
-        "--",
-        subcommand,
-        experiment,
-    ]);
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "adamix-experiment",
+        ])
+        .arg("--manifest-path")
+        .arg(root.join("Cargo.toml"))
+        .args(["--", subcommand, experiment])
+        .arg("--reports")
+        .arg(root.join("reports"))
+        .arg("--experiments")
+        .arg(root.join("experiments"));
     if let Some(data) = &arguments.data {
         command.args(["--data", data]);
     }

@@ -7,8 +7,8 @@ use crate::Result;
 
 /// Follows the README's section "Add an optimizer" in a copy of `adamix-optim`:
 /// writes the file it shows, adds the line it shows to the registry, and runs
-/// the example in the rule's own documentation and a run from its
-/// configuration.
+/// the example in the rule's own documentation, the tests that every rule must
+/// pass, and one that reads the configuration it shows.
 pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
     let readme = std::fs::read_to_string(root.join("README.md"))?;
     let section = readme
@@ -62,26 +62,54 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
             .join(format!("crates/optim/src/rules/{module}.rs")),
         rule,
     )?;
-    for arguments in [["--doc", module], ["--test", "optimizer"]] {
-        let status = Command::new("cargo")
+    std::fs::write(
+        copy.path().join("crates/optim/tests/readme.rs"),
+        configuration_test(arm)?,
+    )?;
+    for (arguments, expected) in [
+        (["--doc", module], "1 passed"),
+        (["--test", "readme"], "1 passed"),
+        (["--test", "optimizer"], "0 failed"),
+    ] {
+        let output = Command::new("cargo")
             .args([
                 "test",
                 "--release",
                 "--offline",
-                "--quiet",
                 "--package",
                 "adamix-optim",
             ])
             .args(arguments)
             .env("CARGO_TARGET_DIR", root.join("target"))
             .current_dir(copy.path())
-            .status()?;
-        if !status.success() {
-            return Err("README.md, `Add an optimizer`: the worked example does not pass".into());
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() || !text.contains(expected) {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            return Err(format!(
+                "README.md, `Add an optimizer`: the worked example does not pass\n{text}{errors}"
+            )
+            .into());
         }
     }
     println!("README: the worked example passes");
     Ok(())
+}
+
+/// A test that the arm's configuration is one of the rule's.
+fn configuration_test(arm: &str) -> Result<String> {
+    let file: toml::Table = arm.parse()?;
+    let arm = file["arm"]
+        .get(0)
+        .ok_or("README.md: the experiment file has no [[arm]]")?;
+    let groups = ["weights", "biases"].map(|group| serde_json::to_string(&arm.get(group)));
+    let [weights, biases] = groups;
+    Ok(format!(
+        "#[test]\nfn the_configuration_is_valid() {{\n    for group in [r#\"{}\"#, r#\"{}\"#] {{\n        \
+         let group: adamix_optim::GroupConfig = serde_json::from_str(group).unwrap();\n        \
+         group.check().unwrap();\n    }}\n}}\n",
+        weights?, biases?
+    ))
 }
 
 /// The code blocks of a text, without their fences.

@@ -4,7 +4,7 @@
 //! Times of different machines, or of one machine on different days, are not
 //! comparable; ratios within one run are.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use std::hint::black_box;
 

@@ -101,12 +101,12 @@ impl Dataset {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Spec {
-    /// `mnist`: see [`mnist`](self::mnist).
+    /// `mnist`: see [`mod@mnist`].
     Mnist,
-    /// `curves`: see [`curves`](self::curves).
+    /// `curves`: see [`mod@curves`].
     Curves,
     /// `idx:DIR`: any other images of 28 x 28, as IDX files in the folder DIR:
-    /// see [`idx`](self::idx).
+    /// see [`mod@idx`].
     Idx(PathBuf),
 }
 

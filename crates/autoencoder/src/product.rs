@@ -73,8 +73,8 @@ pub(crate) fn product<T: Real>(
     // at i * a_row + j * a_column, which is below m * k for i < m, j < k in
     // both orders of storage; likewise `b`, and `out` with strides (n, 1). So
     // every access is inside its slice. `out` is borrowed exclusively, so it
-    // overlaps neither. T is f32 or f64 (`Float` is implemented for no other),
-    // which `gemm` supports.
+    // overlaps neither. T is f32 or f64 (`Real` is private to this crate and
+    // implemented for no other), which `gemm` supports.
     unsafe {
         gemm::gemm(
             m,
@@ -100,7 +100,7 @@ pub(crate) fn product<T: Real>(
     }
 }
 
-/// Which kernel [`product`] runs on this processor, for the record: results of
+/// Which matrix-product kernel runs on this processor, for the record: results of
 /// different kernels differ in rounding.
 pub fn kernel_name() -> String {
     #[cfg(target_arch = "x86_64")]

@@ -12,8 +12,8 @@ use crate::{Error, Result, environment};
 /// Rounds in which every arm is timed once.
 const ROUNDS: usize = 15;
 
-/// Updates timed together in a round, since one alone is short.
-const UPDATES: usize = 5;
+/// Updates timed together in a round at least, since one alone is short.
+const UPDATES: u64 = 5;
 
 /// Counts and times what one update of every arm costs.
 ///
@@ -63,10 +63,15 @@ pub fn measure_cost(resolved: &Resolved, images: &Images) -> Result<Cost> {
             training.step(black_box(&[&batch])).map_err(compute())?;
             let step = clock.elapsed().as_secs_f64();
             let clock = Instant::now();
-            for _ in 0..UPDATES {
+            // Whole periods, so that what a rule does once in many updates has its share.
+            let (weights, biases) = &resolved.arms[index];
+            let periods =
+                [weights, biases].map(|group| group.rule.period(resolved.steps_per_epoch()));
+            let updates = UPDATES.max(periods[0]).max(periods[1]);
+            for _ in 0..updates {
                 training.update().map_err(compute())?;
             }
-            let update = clock.elapsed().as_secs_f64() / UPDATES as f64;
+            let update = clock.elapsed().as_secs_f64() / updates as f64;
             if round > 0 {
                 arms[index].step_seconds.push(step);
                 arms[index].update_seconds.push(update);
@@ -75,6 +80,8 @@ pub fn measure_cost(resolved: &Resolved, images: &Images) -> Result<Cost> {
     }
     Ok(Cost {
         schema: SCHEMA,
+        experiment_hash: resolved.plan.experiment_hash.clone(),
+        data_sha256: resolved.plan.data.sha256.clone(),
         environment: environment(1),
         parameters: arms
             .first()
@@ -144,14 +151,22 @@ fn trainings<'a>(
 }
 
 fn counted(config: &GroupConfig, steps_per_epoch: u64) -> UpdateCost {
-    let cost = config.rule.cost(steps_per_epoch);
+    let adamix_optim::UpdateCost {
+        additions,
+        multiplications,
+        divisions,
+        square_roots,
+        loads,
+        stores,
+        state,
+    } = config.rule.cost(steps_per_epoch);
     UpdateCost {
-        additions: cost.additions,
-        multiplications: cost.multiplications,
-        divisions: cost.divisions,
-        square_roots: cost.square_roots,
-        loads: cost.loads,
-        stores: cost.stores,
-        state: cost.state,
+        additions,
+        multiplications,
+        divisions,
+        square_roots,
+        loads,
+        stores,
+        state,
     }
 }

@@ -19,6 +19,8 @@ pub use hub::{DownloadError, Hub};
 /// A data set, ready to train on.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// Which it is.
+    pub spec: Spec,
     /// The images.
     pub dataset: Dataset,
     /// What the records say about it.
@@ -167,6 +169,7 @@ fn generated_curves() -> Found {
     let dataset = curves::generate();
     let sha256 = dataset.sha256();
     Found {
+        spec: Spec::Curves,
         identity: DataIdentity {
             name: dataset.name.clone(),
             canonical: sha256 == curves::SHA256,
@@ -196,8 +199,10 @@ fn idx_folder(asked_by: &'static str, folder: &Path) -> Result<Found, Error> {
         return Ok(canonical_mnist(dataset, read_from(folder)));
     }
     Ok(Found {
+        spec: Spec::Idx(folder.to_owned()),
         identity: DataIdentity {
-            name: dataset.name.clone(),
+            // Folders of different data may have one name, or that of a known data set.
+            name: format!("{}-{}", dataset.name, &sha256[..8]),
             canonical: false,
             sha256,
         },
@@ -274,6 +279,7 @@ fn write_cached(dataset: &Dataset, folder: &Path) -> adamix_record::Result<()> {
 fn canonical_mnist(dataset: Dataset, origin: String) -> Found {
     let name = Spec::Mnist.to_string();
     Found {
+        spec: Spec::Mnist,
         identity: DataIdentity {
             name: name.clone(),
             canonical: true,

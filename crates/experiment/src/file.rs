@@ -174,6 +174,20 @@ impl Experiment {
                 })?;
             }
         }
+        let pre = &file.pre_training;
+        for (key, value, below) in [
+            ("learning-rate", pre.learning_rate, f64::INFINITY),
+            ("top-learning-rate", pre.top_learning_rate, f64::INFINITY),
+            ("weight-cost", pre.weight_cost, f64::INFINITY),
+            ("weight-scale", pre.weight_scale, f64::INFINITY),
+            ("momentum", pre.momentum, 1.0),
+            ("final-momentum", pre.final_momentum, 1.0),
+        ] {
+            if !(0.0..below).contains(&value) {
+                let what = format!("{value}: must be at least 0 and below {below}");
+                return Err(self.setting(format!("pre-training.{key}"), what));
+            }
+        }
         if file.fine_tuning.epochs == 0 {
             return Err(self.setting("fine-tuning.epochs", "0: must be at least 1"));
         }
@@ -217,24 +231,17 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let mut what = message.to_owned();
     let mut line = error.span().map_or(1, |span| line_of(text, span.start));
-    if message.starts_with("unknown field")
-        || message.starts_with("unknown variant")
-        || message.starts_with("missing field")
-    {
+    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
         let found = quoted.next().unwrap_or_default();
-        if !message.starts_with("missing") {
-            let nearest = quoted.max_by(|a, b| {
-                strsim::jaro_winkler(found, a).total_cmp(&strsim::jaro_winkler(found, b))
-            });
-            if let Some(nearest) = nearest {
-                what = format!("{message}; did you mean `{nearest}`?");
-            }
-            let from = error.span().map_or(0, |span| span.start);
-            let place = word(&text[from..], found)
-                .map(|at| from + at)
-                .or_else(|| word(text, found));
-            line = place.map_or(line, |at| line_of(text, at));
+        let nearest = quoted.max_by(|a, b| {
+            strsim::jaro_winkler(found, a).total_cmp(&strsim::jaro_winkler(found, b))
+        });
+        if let Some(nearest) = nearest {
+            what = format!("{message}; did you mean `{nearest}`?");
         }
+        let from = error.span().map_or(0, |span| span.start);
+        let place = word(&text[from..], found).map(|at| from + at);
+        line = place.map_or(line, |at| line_of(text, at));
     }
     Error::File {
         path: path.to_owned(),

@@ -2,6 +2,7 @@
 
 mod progress;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use adamix_experiment::{
 use adamix_record::{Anchors, Cost, Outcome, Plan, RunRecord, read_json, write_json};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::progress::{Progress, duration};
+use crate::progress::{Progress, duration, say};
 
 /// Trains the arms of an experiment and writes their records.
 #[derive(Parser)]
@@ -32,8 +33,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
         /// Runs side by side, one thread each, that the estimate is for [default: physical cores]
-        #[arg(long)]
-        jobs: Option<usize>,
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        jobs: Option<u16>,
         /// Form of the answer
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
@@ -43,8 +44,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
         /// Runs side by side, one thread each [default: physical cores]
-        #[arg(long)]
-        jobs: Option<usize>,
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        jobs: Option<u16>,
         /// What computes
         #[arg(long, value_enum, default_value = "auto")]
         device: Device,
@@ -117,7 +118,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -154,7 +155,7 @@ fn prepare(options: &Options) -> Result<Prepared> {
         &cache,
     )?;
     if let Some(reason) = &found.fallback {
-        eprintln!(
+        say!(
             "\nMNIST is not here, so this is CURVES in its place, and the report's title says so.\n({reason})\n"
         );
     }
@@ -168,16 +169,12 @@ fn prepare(options: &Options) -> Result<Prepared> {
 }
 
 /// Runs side by side: as asked, else one a physical core.
-fn jobs(asked: Option<usize>) -> Result<usize> {
-    match asked {
-        Some(0) => Err("--jobs 0: at least one".into()),
-        Some(jobs) => Ok(jobs),
-        None => Ok(num_cpus::get_physical().max(1)),
-    }
+fn jobs(asked: Option<u16>) -> usize {
+    asked.map_or_else(|| num_cpus::get_physical().max(1), usize::from)
 }
 
-fn plan(options: &Options, asked: Option<usize>, format: Format) -> Result<()> {
-    let jobs = jobs(asked)?;
+fn plan(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
+    let jobs = jobs(asked);
     let Prepared {
         found,
         resolved,
@@ -193,7 +190,7 @@ fn plan(options: &Options, asked: Option<usize>, format: Format) -> Result<()> {
         .runs
         .iter()
         .zip(&states)
-        .filter(|(_, state)| !matches!(state, RunState::Finished(_)))
+        .filter(|(_, state)| !state.is_final())
         .collect();
     let seeds = plan
         .seeds
@@ -250,8 +247,8 @@ fn plan(options: &Options, asked: Option<usize>, format: Format) -> Result<()> {
     Ok(())
 }
 
-fn train(options: &Options, asked: Option<usize>, device: Device) -> Result<()> {
-    let jobs = jobs(asked)?;
+fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
+    let jobs = jobs(asked);
     if device == Device::Cuda {
         return Err(
             "--device cuda: this program has no CUDA kernels; use --device cpu or auto".into(),
@@ -265,7 +262,7 @@ fn train(options: &Options, asked: Option<usize>, device: Device) -> Result<()> 
     let _lock = store.lock()?;
     store.write_plan(&resolved.plan)?;
     let plan = &resolved.plan;
-    eprintln!(
+    say!(
         "{}: {} runs on {} ({}), {jobs} jobs",
         plan.name,
         plan.runs.len(),
@@ -280,7 +277,7 @@ fn train(options: &Options, asked: Option<usize>, device: Device) -> Result<()> 
         if handler.swap(true, Ordering::Relaxed) {
             std::process::exit(1);
         }
-        eprintln!("stopping at the next update; what is evaluated is kept");
+        say!("stopping at the next update; what is evaluated is kept");
     })?;
     let progress = Progress::new(&resolved, &store)?;
     let summary = run(&resolved, &found.dataset, &store, jobs, &stop, &|event| {
@@ -289,30 +286,34 @@ fn train(options: &Options, asked: Option<usize>, device: Device) -> Result<()> 
     progress.finish();
     let summary = summary?;
 
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted.into());
+    }
     let path = store.folder().join("anchors.json");
     if read_json::<Anchors>(&path).map_or(true, |anchors| anchors.data_sha256 != plan.data.sha256) {
-        eprintln!("computing the data set's own figures (mean image, principal components)");
+        say!("computing the data set's own figures (mean image, principal components)");
         write_json(&path, &anchors(&found.dataset, &plan.data.sha256))?;
     }
     let path = store.folder().join("cost.json");
     if read_json::<Cost>(&path).map_or(true, |cost| !fits(&cost, plan)) {
-        eprintln!("timing one update of every arm");
+        say!("timing one update of every arm");
         write_json(&path, &measure_cost(&resolved, &found.dataset.train)?)?;
     }
-    eprintln!(
+    say!(
         "{}: {} runs trained, {} found finished, {} diverged, {} failed",
-        plan.name, summary.trained, summary.found, summary.diverged, summary.failed
+        plan.name,
+        summary.trained,
+        summary.found,
+        summary.diverged,
+        summary.failed
     );
     println!("{}", store.folder().display());
     Ok(())
 }
 
-/// Whether a cost table is of this plan's arms.
+/// Whether a cost table is of this plan.
 fn fits(cost: &Cost, plan: &Plan) -> bool {
-    cost.arms
-        .iter()
-        .map(|arm| &arm.arm)
-        .eq(plan.arms.iter().map(|arm| &arm.name))
+    (&cost.experiment_hash, &cost.data_sha256) == (&plan.experiment_hash, &plan.data.sha256)
 }
 
 fn status(name: Option<&str>, reports: &Path) -> Result<()> {
@@ -334,16 +335,14 @@ fn status(name: Option<&str>, reports: &Path) -> Result<()> {
     };
     for folder in folders {
         let plan = Plan::read(&folder.join("plan.json"))?;
-        let store = Store::new(reports, &plan.name, Path::new(""));
+        let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let store = Store::new(reports, &folder_name, Path::new(""));
         let states = plan
             .runs
             .iter()
             .map(|run| store.state(&run.run_id))
             .collect::<std::result::Result<Vec<_>, _>>()?;
-        let finished = states
-            .iter()
-            .filter(|state| matches!(state, RunState::Finished(_)))
-            .count();
+        let finished = states.iter().filter(|state| state.is_final()).count();
         println!(
             "{}: {finished} of {} runs finished",
             plan.name,

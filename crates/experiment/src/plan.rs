@@ -1,5 +1,4 @@
 use adamix_autoencoder::PreTrainingSettings;
-use adamix_autoencoder::dataset::Spec;
 use adamix_optim::{GroupConfig, OptimizerConfig};
 use adamix_record::{
     Arm, Backend, Plan, PlannedRun, Protocol, RunId, SCHEMA, canonical_json, sha256_hex,
@@ -44,43 +43,32 @@ impl Resolved {
     /// is, so that the two have folders of their own.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the settings do not fit the data.
+    /// [`Error::Setting`](crate::Error::Setting) where the settings do not fit the data.
     pub fn new(experiment: &Experiment, found: &Found) -> Result<Self> {
         let file = &experiment.file;
-        let own = match &file.dataset {
-            Spec::Idx(folder) => folder
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or("idx")
-                .to_owned(),
-            named => named.to_string(),
-        };
         let data = &found.identity;
-        let (name, command) = if data.name == own {
+        // A folder that turns out to hold MNIST is MNIST by another way.
+        let own =
+            found.spec == file.dataset || data.canonical && data.name == file.dataset.to_string();
+        let (name, command) = if own {
             (
                 experiment.name.clone(),
                 format!("cargo xtask reproduce {}", experiment.name),
             )
         } else {
-            let spec = match data.name.parse::<Spec>() {
-                Ok(spec) => spec.to_string(),
-                Err(_) => format!("idx:{}", data.name),
-            };
             (
                 format!("{}-{}", experiment.name, data.name),
-                format!("cargo xtask reproduce {} --data {spec}", experiment.name),
+                format!(
+                    "cargo xtask reproduce {} --data {}",
+                    experiment.name, found.spec
+                ),
             )
         };
         let available = found.dataset.train.count();
         let train_images = file.train_images.unwrap_or(available).min(available);
         let layer_sizes = match &file.layer_sizes {
-            Some(sizes) if data.name == own => sizes.clone(),
-            _ => data
-                .name
-                .parse()
-                .unwrap_or(Spec::Mnist)
-                .default_layers()
-                .to_vec(),
+            Some(sizes) if own => sizes.clone(),
+            _ => found.spec.default_layers().to_vec(),
         };
         for (key, batch_size) in [
             ("fine-tuning.batch-size", file.fine_tuning.batch_size),

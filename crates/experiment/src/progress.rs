@@ -2,12 +2,19 @@
 //! elsewhere. Everything goes to standard error.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use adamix_experiment::{Event, Resolved, RunState, Store};
+use adamix_experiment::{Event, Resolved, Store};
 use adamix_record::{Evaluation, Outcome};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A line on standard error. A reader that has gone away ends no training.
+macro_rules! say {
+    ($($text:tt)*) => {{ let _ = writeln!(std::io::stderr(), $($text)*); }};
+}
+pub(crate) use say;
 
 /// Time between two lines about the whole where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(20);
@@ -38,7 +45,7 @@ impl Progress {
         let terminal = !bars.is_hidden();
         let mut missing = Vec::new();
         for run in &resolved.plan.runs {
-            if !matches!(store.state(&run.run_id)?, RunState::Finished(_)) {
+            if !store.state(&run.run_id)?.is_final() {
                 missing.push(run);
             }
         }
@@ -154,7 +161,7 @@ impl Progress {
             self.total.set_message(message);
         } else if state.last_line.elapsed() >= LINE_EVERY {
             state.last_line = Instant::now();
-            eprintln!("{message}");
+            say!("{message}");
         }
     }
 
@@ -168,7 +175,7 @@ impl Progress {
             bar.set_position(done);
             self.lock().active.insert(key.to_owned(), bar);
         } else if done > 0 {
-            eprintln!("{key} goes on after epoch {done} of {epochs}");
+            say!("{key} goes on after epoch {done} of {epochs}");
         }
     }
 
@@ -177,7 +184,7 @@ impl Progress {
             bar.set_position(done);
             bar.set_message(message.to_owned());
         } else if !self.terminal {
-            eprintln!("{key} epoch {done}/{epochs} {message}");
+            say!("{key} epoch {done}/{epochs} {message}");
         }
     }
 
@@ -192,7 +199,7 @@ impl Progress {
             // An error here is one of the terminal's; nothing is lost but the line.
             let _ = self.bars.println(text);
         } else {
-            eprintln!("{text}");
+            say!("{text}");
         }
     }
 

@@ -16,7 +16,7 @@ use candle_core::{DType, Tensor};
 
 use crate::plan::Resolved;
 use crate::starts;
-use crate::store::{Recorder, RunState, Store};
+use crate::store::{Recorder, Rounding, RunState, Store};
 use crate::{Error, Result, environment, mean_image_error};
 
 /// Training images that the training error is taken on, the first ones.
@@ -161,7 +161,15 @@ pub fn run(
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, pending.len().max(1)) {
             scope.spawn(|| {
+                let _guard = PanicGuard {
+                    queue: &queue,
+                    stop,
+                };
                 while let Some(task) = queue.next() {
+                    if stop.load(Ordering::Relaxed) {
+                        queue.fail(Error::Interrupted);
+                        break;
+                    }
                     let done = match task {
                         Task::Start(seed) => {
                             starts::start(resolved, &context.train, seed, store, stop, event)
@@ -207,11 +215,14 @@ fn finished(
     run: &PlannedRun,
     event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Option<Box<RunRecord>>> {
-    if let RunState::Finished(record) = store.state(&run.run_id)? {
+    let state = store.state(&run.run_id)?;
+    if state.is_final()
+        && let RunState::Finished(record) = state
+    {
         event(Event::Skipped(run));
         return Ok(Some(record));
     }
-    let adopted = store.adopt(&run.run_id)?;
+    let adopted = store.adopt(&run.run_id, &Rounding::here())?;
     if adopted.is_some() {
         event(Event::Adopted(run));
     }
@@ -336,6 +347,22 @@ impl<'a> Queue<'a> {
     }
 }
 
+/// Ends the others where a thread panics: what waits for the start that it
+/// trained would wait for ever. The panic itself goes on.
+struct PanicGuard<'q, 'a> {
+    queue: &'q Queue<'a>,
+    stop: &'q AtomicBool,
+}
+
+impl Drop for PanicGuard<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop.store(true, Ordering::Relaxed);
+            self.queue.fail(Error::Interrupted);
+        }
+    }
+}
+
 /// What all runs share.
 struct Context<'a> {
     resolved: &'a Resolved,
@@ -353,23 +380,24 @@ impl Context<'_> {
     /// Trains one run from `start` to its end, or on from its checkpoint.
     fn run(&self, planned: &PlannedRun, start: &Autoencoder) -> Result<Outcome> {
         let header = self.header(planned);
-        let resumed = self.store.resume(&header);
-        let mut recorder = match &resumed {
-            Some((_, lines)) => self.store.begin(&planned.run_id, lines)?,
-            None => self.store.begin(&planned.run_id, &[Line::Header(header)])?,
+        let (training, lines) = match self.begin(planned, start, &header) {
+            Ok((training, lines)) => (Ok(training), lines),
+            Err(why) => (Err(Stopped::Run(why)), vec![Line::Header(header)]),
         };
-        let (outcome, weights_sha256, last) =
-            match self.train(planned, start, resumed, &mut recorder) {
-                Ok(trained) => trained,
-                Err(Stopped::Here(error)) => return Err(error),
-                Err(Stopped::Run(why)) => (
-                    Outcome::Failed {
-                        why: why.to_string(),
-                    },
-                    None,
-                    None,
-                ),
-            };
+        let mut recorder = self.store.begin(&planned.run_id, &lines)?;
+        let trained =
+            training.and_then(|training| self.train(planned, training, lines, &mut recorder));
+        let (outcome, weights_sha256, last) = match trained {
+            Ok(trained) => trained,
+            Err(Stopped::Here(error)) => return Err(error),
+            Err(Stopped::Run(why)) => (
+                Outcome::Failed {
+                    why: why.to_string(),
+                },
+                None,
+                None,
+            ),
+        };
         recorder.write(&Line::End(End {
             outcome: outcome.clone(),
             weights_sha256,
@@ -383,68 +411,78 @@ impl Context<'_> {
         Ok(outcome)
     }
 
-    fn train(
+    /// The training of a run and the lines of its record so far: from its
+    /// checkpoint, or, where there is none that fits, from `start`.
+    fn begin(
         &self,
         planned: &PlannedRun,
         start: &Autoencoder,
-        resumed: Option<(crate::store::Tensors, Vec<Line>)>,
+        header: &Header,
+    ) -> candle_core::Result<(FineTuning<'_>, Vec<Line>)> {
+        let fine = &self.resolved.settings.fine_tuning;
+        let new = || {
+            FineTuning::new(
+                &self.train,
+                start.copy()?,
+                vec![self.resolved.optimizer(self.arm(planned))],
+                &[planned.seed],
+                fine.batch_size,
+                fine.loss,
+                fine.gradient,
+            )
+        };
+        if let Some((tensors, lines)) = self.store.resume(header) {
+            let mut training = new()?;
+            if training.restore(&tensors).is_ok() {
+                return Ok((training, lines));
+            }
+        }
+        Ok((new()?, vec![Line::Header(header.clone())]))
+    }
+
+    /// Trains to the end. `lines` is what its record holds already.
+    fn train(
+        &self,
+        planned: &PlannedRun,
+        mut training: FineTuning<'_>,
+        lines: Vec<Line>,
         recorder: &mut Recorder,
     ) -> std::result::Result<(Outcome, Option<String>, Option<Evaluation>), Stopped> {
-        let fine = &self.resolved.settings.fine_tuning;
-        let arm = self.arm(planned);
-        let mut training = FineTuning::new(
-            &self.train,
-            start.copy()?,
-            vec![self.resolved.optimizer(arm)],
-            &[planned.seed],
-            fine.batch_size,
-            fine.loss,
-            fine.gradient,
-        )?;
+        let epochs = self.resolved.settings.fine_tuning.epochs;
         let mut workspace = Workspace::new(training.network(), EVALUATION_BATCH)?;
         let work = self.resolved.work();
-        let mut seconds = 0.0;
-        let mut last;
-        match resumed {
-            Some((tensors, lines)) => {
-                training.restore(&tensors)?;
-                last = lines.into_iter().rev().find_map(|line| match line {
-                    Line::Evaluation(evaluation) => Some(evaluation),
-                    _ => None,
-                });
-                seconds = last
-                    .as_ref()
-                    .map_or(0.0, |evaluation| evaluation.training_seconds);
-                let done = training.epochs() as f64;
-                let epoch = work.evaluation + self.resolved.steps_per_epoch() as f64 * work.step;
-                (self.event)(Event::Spared(work.evaluation + done * epoch));
-                (self.event)(Event::RunBegun {
-                    run: planned,
-                    done: training.epochs(),
-                    epochs: fine.epochs,
-                });
-            }
-            None => {
-                (self.event)(Event::RunBegun {
-                    run: planned,
-                    done: 0,
-                    epochs: fine.epochs,
-                });
-                let evaluation = self.evaluate(&training, &mut workspace, seconds)?;
-                recorder.write(&Line::Evaluation(evaluation.clone()))?;
-                (self.event)(Event::RunEvaluated {
-                    run: planned,
-                    epochs: fine.epochs,
-                    evaluation: &evaluation,
-                });
-                (self.event)(Event::Work(work.evaluation));
-                last = Some(evaluation);
-            }
+        (self.event)(Event::RunBegun {
+            run: planned,
+            done: training.epochs(),
+            epochs,
+        });
+        let mut last = lines.into_iter().rev().find_map(|line| match line {
+            Line::Evaluation(evaluation) => Some(evaluation),
+            _ => None,
+        });
+        let mut seconds = last
+            .as_ref()
+            .map_or(0.0, |evaluation| evaluation.training_seconds);
+        if last.is_some() {
+            let epoch = work.evaluation + self.resolved.steps_per_epoch() as f64 * work.step;
+            (self.event)(Event::Spared(
+                work.evaluation + training.epochs() as f64 * epoch,
+            ));
+        } else {
+            let evaluation = self.evaluate(&training, &mut workspace, seconds)?;
+            recorder.write(&Line::Evaluation(evaluation.clone()))?;
+            (self.event)(Event::RunEvaluated {
+                run: planned,
+                epochs,
+                evaluation: &evaluation,
+            });
+            (self.event)(Event::Work(work.evaluation));
+            last = Some(evaluation);
         }
         let mut outcome = last
             .as_ref()
             .and_then(|evaluation| self.diverged(evaluation));
-        while outcome.is_none() && training.epochs() < fine.epochs {
+        while outcome.is_none() && training.epochs() < epochs {
             let clock = Instant::now();
             let ended = training.epoch(&mut || {
                 (self.event)(Event::Work(work.step));
@@ -464,7 +502,7 @@ impl Context<'_> {
             recorder.checkpoint(&training.state()?)?;
             (self.event)(Event::RunEvaluated {
                 run: planned,
-                epochs: fine.epochs,
+                epochs,
                 evaluation: &evaluation,
             });
             (self.event)(Event::Work(work.evaluation));
@@ -562,8 +600,8 @@ impl Context<'_> {
         let layer = network.code_layer();
         let width = network.layers()[layer].biases.dims()[1];
         let codes = numbers(&network.outputs(&coded, layer, workspace)?)?;
-        // A code that is not finite has no principal directions.
-        let plane = if codes.iter().all(|x| x.is_finite()) {
+        // A code that is not finite, or of one unit, has no plane of principal directions.
+        let plane = if width >= 2 && codes.iter().all(|x| x.is_finite()) {
             Pca::fit(&codes, width).project(&codes, 2)
         } else {
             Vec::new()

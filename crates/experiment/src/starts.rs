@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::plan::Resolved;
 use crate::run::Event;
 use crate::store::{self, Store};
-use crate::{Error, Result};
+use crate::{Error, Result, environment};
 
 /// The pre-trained network of `seed`, shared by all arms: from the cache, or
 /// trained and put there. A training broken off goes on after its last epoch.
@@ -31,6 +31,8 @@ pub(crate) fn start(
         "data-sha256": resolved.plan.data.sha256,
         "semantics": SEMANTICS_VERSION,
         "kernel": kernel_name(),
+        // Its caches decide how the kernel cuts its sums.
+        "processor": environment(1).processor,
     });
     let mut id = sha256_hex(canonical_json(&everything).as_bytes());
     id.truncate(16);

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use adamix_record::{Header, Line, Plan, RunId, RunRecord, SEMANTICS_VERSION};
+use adamix_record::{End, Header, Line, Outcome, Plan, RunId, RunRecord, SEMANTICS_VERSION};
 use candle_core::{Device, Tensor};
 
 use crate::{Error, Result};
@@ -29,6 +29,23 @@ pub enum RunState {
     Begun(u64),
     /// Nothing is there.
     Missing,
+}
+
+impl RunState {
+    /// Whether nothing is left to be done. A failed run is tried again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Finished(record) if !failed(record))
+    }
+}
+
+fn failed(record: &RunRecord) -> bool {
+    matches!(
+        &record.end,
+        Some(End {
+            outcome: Outcome::Failed { .. },
+            ..
+        })
+    )
 }
 
 /// Tensors by name, as safetensors files hold them.
@@ -91,7 +108,14 @@ impl Store {
     }
 
     fn checkpoint(&self, run_id: &RunId) -> PathBuf {
-        self.cache.join(format!("checkpoints/{run_id}.safetensors"))
+        // Of this experiment: another may be training the same run.
+        let experiment = self
+            .folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        self.cache
+            .join(format!("checkpoints/{experiment}-{run_id}.safetensors"))
     }
 
     /// How far a run has come in this experiment's folder.
@@ -113,11 +137,12 @@ impl Store {
     }
 
     /// Copies the record of a run that another experiment has finished, if
-    /// there is one: run ids name everything that decides the numbers.
+    /// there is one: run ids name everything that decides the numbers, up to
+    /// the rounding of the processor, which must be this one's.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Record`].
-    pub(crate) fn adopt(&self, run_id: &RunId) -> Result<Option<Box<RunRecord>>> {
+    pub(crate) fn adopt(&self, run_id: &RunId, here: &Rounding) -> Result<Option<Box<RunRecord>>> {
         let mut folders: Vec<PathBuf> = std::fs::read_dir(&self.reports)
             .into_iter()
             .flatten()
@@ -131,7 +156,7 @@ impl Store {
                 continue;
             }
             let record = RunRecord::read(&path)?;
-            if record.header.semantics != SEMANTICS_VERSION {
+            if failed(&record) || Rounding::of(&record.header) != *here {
                 continue;
             }
             let bytes = std::fs::read(&path).map_err(|e| Error::store(&path, e))?;
@@ -146,7 +171,7 @@ impl Store {
     /// by other numerics than those of `header`: the run then begins anew.
     pub(crate) fn resume(&self, header: &Header) -> Option<(Tensors, Vec<Line>)> {
         let record = RunRecord::read(&self.partial(&header.run_id)).ok()?;
-        if (record.header.semantics, &record.header.kernel) != (header.semantics, &header.kernel) {
+        if Rounding::of(&record.header) != Rounding::of(header) {
             return None;
         }
         let tensors = load(&self.checkpoint(&header.run_id))?;
@@ -168,6 +193,10 @@ impl Store {
 
     /// Begins a run's record with these lines; what was there is replaced.
     pub(crate) fn begin(&self, run_id: &RunId, lines: &[Line]) -> Result<Recorder> {
+        if lines.len() == 1 {
+            // A run that begins anew must never be gone on with from an old checkpoint.
+            let _ = std::fs::remove_file(self.checkpoint(run_id));
+        }
         let path = self.partial(run_id);
         let text: String = lines.iter().map(to_line).collect();
         adamix_record::write_atomically(&path, text.as_bytes())?;
@@ -194,6 +223,35 @@ impl Store {
     }
 }
 
+/// What two runs of one id must have in common to have the same bits: the
+/// version of the numerics, the kernel, and the processor, whose caches decide
+/// how the kernel cuts its sums.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rounding {
+    semantics: u32,
+    kernel: String,
+    processor: String,
+}
+
+impl Rounding {
+    pub(crate) fn of(header: &Header) -> Self {
+        Self {
+            semantics: header.semantics,
+            kernel: header.kernel.clone(),
+            processor: header.environment.processor.clone(),
+        }
+    }
+
+    /// Of what this program computes on this machine.
+    pub(crate) fn here() -> Self {
+        Self {
+            semantics: SEMANTICS_VERSION,
+            kernel: adamix_autoencoder::kernel_name(),
+            processor: crate::environment(1).processor,
+        }
+    }
+}
+
 /// A record being written.
 #[derive(Debug)]
 pub(crate) struct Recorder {
@@ -213,7 +271,12 @@ impl Recorder {
 
     /// Keeps what is needed to go on from the lines written so far.
     pub(crate) fn checkpoint(&self, tensors: &Tensors) -> Result<()> {
-        save(&self.checkpoint, tensors)
+        // One name, so that what a killed process left is written over.
+        save_through(
+            &self.checkpoint.with_extension("tmp"),
+            &self.checkpoint,
+            tensors,
+        )
     }
 
     /// Ends the record: it gets its final name, the checkpoint goes.
@@ -231,12 +294,20 @@ fn to_line(line: &Line) -> String {
     text
 }
 
-/// Writes tensors through a temporary file and a rename.
+/// Writes tensors through a temporary file and a rename. Its name has the
+/// process's number, since starts are shared between experiments.
 pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    candle_core::safetensors::save(tensors, &temporary)
+    save_through(
+        &path.with_extension(format!("{}.tmp", std::process::id())),
+        path,
+        tensors,
+    )
+}
+
+fn save_through(temporary: &Path, path: &Path, tensors: &Tensors) -> Result<()> {
+    candle_core::safetensors::save(tensors, temporary)
         .map_err(Error::compute(temporary.display().to_string()))?;
-    std::fs::rename(&temporary, path).map_err(|e| Error::store(path, e))
+    std::fs::rename(temporary, path).map_err(|e| Error::store(path, e))
 }
 
 /// Reads tensors; `None` where the file is missing or damaged, since all of

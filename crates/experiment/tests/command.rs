@@ -399,8 +399,8 @@ fn failures_have_their_exit_codes_and_say_what_to_do() {
         (&["run", "none"], 1, "none.toml"),
         (
             &["run", "small.toml", "--jobs", "0"],
-            1,
-            "--jobs 0: at least one",
+            2,
+            "for '--jobs <JOBS>'",
         ),
         (
             &["run", "small.toml", "--device", "cuda"],

@@ -91,7 +91,36 @@ fn errors_name_file_line_key_and_the_nearest_valid_key() {
             "r = 10, rr = 1 }",
             "experiments/good.toml:18: unknown field `rr`",
         ),
-        ("label = \"AdaGrad\"\n", "", "missing field `label`"),
+        (
+            "label = \"AdaGrad\"\n",
+            "",
+            "experiments/good.toml:9: missing field `label`",
+        ),
+        (
+            "rule = \"adadec\"",
+            "rule = \"sgd\"",
+            "experiments/good.toml:17: unknown field `tau`",
+        ),
+        (
+            "role = \"adagrad\"",
+            "role = \"tau\"",
+            "experiments/good.toml:12: unknown variant `tau`",
+        ),
+        (
+            "[fine-tuning]",
+            "[pre-training]\nmomentum = 1.5\n[fine-tuning]",
+            "pre-training.momentum: 1.5: must be at least 0 and below 1",
+        ),
+        (
+            "[fine-tuning]",
+            "[pre-training]\nweight-cost = nan\n[fine-tuning]",
+            "pre-training.weight-cost: NaN: must be at least 0",
+        ),
+        (
+            "seeds = [0, 1]",
+            "seeds = [-1]",
+            "experiments/good.toml:4: invalid value: integer `-1`",
+        ),
         (
             "[0, 1]",
             "[0, 0]",
@@ -111,9 +140,13 @@ fn errors_name_file_line_key_and_the_nearest_valid_key() {
         (
             "tau = 3",
             "gamma = 1.5",
-            "arm `adagrad`, biases: gamma: 1.5: must be at least 0 and below 1",
+            "arm `adagrad`, biases: gamma: 1.5: must be at least 0 and below 1, in f32 too",
         ),
-        ("seeds = [0, 1]", "seeds = [0, 1", "experiments/good.toml:"),
+        (
+            "seeds = [0, 1]",
+            "seeds = [0, 1",
+            "experiments/good.toml:6: missing comma",
+        ),
     ] {
         assert!(GOOD.contains(change), "{change}");
         let error = parse(&GOOD.replacen(change, with, 1)).unwrap_err();
@@ -144,4 +177,16 @@ fn the_projects_experiments_are_valid() {
             "{name} says what is assumed"
         );
     }
+}
+
+#[test]
+fn a_key_that_is_wrong_here_and_right_elsewhere_is_found_here() {
+    let text = GOOD
+        .replace("rule = \"adagrad\"", "rule = \"adagrad\", k = 1.0")
+        .replace("rule = \"adadec\"\ntau = 3", "rule = \"sgd\"\nk = 3");
+    let error = parse(&text).unwrap_err();
+    assert!(
+        error.starts_with("experiments/good.toml:17: unknown field `k`"),
+        "{error}"
+    );
 }

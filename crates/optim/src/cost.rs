@@ -27,8 +27,8 @@ pub struct UpdateCost {
 
 impl Rule {
     /// The mean cost of one update of one parameter where an epoch has
-    /// `steps_per_epoch` updates, found by running the rule for whole epochs
-    /// on numbers that count.
+    /// `steps_per_epoch` updates, found by running the rule for its whole
+    /// [`period`](UpdateRule::period) on numbers that count.
     ///
     /// ```
     /// use adamix_optim::{Rule, rules::{Adagrad, AdamixW1}};
@@ -40,17 +40,35 @@ impl Rule {
     /// let adagrad = Rule::Adagrad(Adagrad::default()).cost(600);
     /// assert_eq!((adagrad.loads, adagrad.stores, adagrad.state), (3.0, 2.0, 1.0));
     /// ```
+    ///
+    /// # Panics
+    /// Where the constants are out of range: see [`Rule::check`].
     pub fn cost(&self, steps_per_epoch: u64) -> UpdateCost {
         self.visit(Count { steps_per_epoch })
+    }
+
+    /// After how many updates the same work is done again: see
+    /// [`UpdateRule::period`].
+    pub fn period(&self, steps_per_epoch: u64) -> u64 {
+        self.visit(Period { steps_per_epoch })
+    }
+}
+
+struct Period {
+    steps_per_epoch: u64,
+}
+
+impl Visitor for Period {
+    type Output = u64;
+
+    fn visit<R: UpdateRule>(self, rule: &R) -> u64 {
+        rule.period(self.steps_per_epoch)
     }
 }
 
 struct Count {
     steps_per_epoch: u64,
 }
-
-/// Updates counted at least; a whole multiple of the default windows.
-const COUNTED: u64 = 1200;
 
 impl Visitor for Count {
     type Output = UpdateCost;
@@ -60,13 +78,12 @@ impl Visitor for Count {
         let mut state: Vec<f64> = (0..rule.state_len())
             .map(|slot| rule.initial_state(slot))
             .collect();
-        let epochs = COUNTED.div_ceil(self.steps_per_epoch);
-        let counted = epochs * self.steps_per_epoch;
+        let counted = rule.period(self.steps_per_epoch);
         let mut sum = UpdateCost {
             state: state.len() as f64,
             ..UpdateCost::default()
         };
-        // Once around to leave the first epoch and fill the windows, then count.
+        // Once around to leave the first epoch and fill the window, then count.
         for update in 0..2 * counted {
             let mut moment = Moment {
                 learning_rate: 0.1,

@@ -11,8 +11,9 @@ pub struct Invalid {
 }
 
 pub(crate) fn positive(key: &'static str, value: f64) -> Result<(), Invalid> {
-    check(key, value, value > 0.0, || {
-        "must be finite and above 0".into()
+    // Training may be in f32, where less than its least number is 0.
+    check(key, value, value as f32 > 0.0, || {
+        "must be finite and above 0, in f32 too".into()
     })
 }
 
@@ -24,8 +25,8 @@ pub(crate) fn at_least(key: &'static str, value: f64, least: f64) -> Result<(), 
 
 /// For decay constants: from 0 to 1, 1 excluded.
 pub(crate) fn below_one(key: &'static str, value: f64) -> Result<(), Invalid> {
-    check(key, value, (0.0..1.0).contains(&value), || {
-        "must be at least 0 and below 1".into()
+    check(key, value, value >= 0.0 && (value as f32) < 1.0, || {
+        "must be at least 0 and below 1, in f32 too".into()
     })
 }
 
@@ -35,7 +36,7 @@ fn check(
     holds: bool,
     allowed: impl FnOnce() -> String,
 ) -> Result<(), Invalid> {
-    if holds && value.is_finite() {
+    if holds && (value as f32).is_finite() {
         Ok(())
     } else {
         Err(Invalid {

@@ -40,7 +40,10 @@ impl Float for f64 {
 /// Calls `f` with the elements of `written` and `read`, row-major, and returns
 /// its answer. Nothing is copied or allocated.
 ///
-/// No tensor of `written` may share its storage with any other given here.
+/// No tensor of `written` may share its storage with any other given here: the
+/// call would wait for itself, for ever. That the same tensor is given twice is
+/// found out and is an error; that two views of one storage are cannot be. Nor
+/// may two threads write what the other reads.
 ///
 /// ```
 /// use adamix_optim::with_slices;

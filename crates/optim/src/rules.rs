@@ -3,7 +3,7 @@
 //! A rule is one small function from a parameter, its gradient and its state
 //! to the new parameter and state, [`UpdateRule::update`]. It is generic over
 //! the [`Number`], so the same text trains in `f32`, is tested in `f64` and is
-//! counted by [`cost`](crate::cost). Everything that is the same for all
+//! counted by [`Rule::cost`]. Everything that is the same for all
 //! parameters of a tensor is computed once an update, in
 //! [`UpdateRule::scalars`].
 //!
@@ -94,6 +94,13 @@ pub trait UpdateRule: Copy {
     fn prepares(&self, moment: &Moment) -> bool {
         let _ = moment;
         false
+    }
+
+    /// After how many updates the same work is done again: 1 where every
+    /// update does the same.
+    fn period(&self, steps_per_epoch: u64) -> u64 {
+        let _ = steps_per_epoch;
+        1
     }
 
     /// What [`update`](Self::update) gets as `c`.

@@ -456,11 +456,11 @@ fn errors_name_the_parameter_and_the_constant() -> Result<()> {
                 }),
                 0.1,
             ),
-            "weights: k = 0: must be finite and above 0",
+            "weights: k = 0: must be finite and above 0, in f32 too",
         ),
         (
             constant(Rule::Momentum(Momentum { beta: 1.0 }), 0.1),
-            "weights: beta = 1: must be at least 0 and below 1",
+            "weights: beta = 1: must be at least 0 and below 1, in f32 too",
         ),
         (
             constant(

@@ -9,6 +9,10 @@ use crate::Environment;
 pub struct Cost {
     /// [`SCHEMA`](crate::SCHEMA) of the writer.
     pub schema: u32,
+    /// [`Plan::experiment_hash`](crate::Plan::experiment_hash) of the experiment it is of.
+    pub experiment_hash: String,
+    /// SHA-256 of the data set, which decides the network's sizes.
+    pub data_sha256: String,
     /// The machine that was timed.
     pub environment: Environment,
     /// Parameters of the network, weights and biases.

@@ -7,7 +7,7 @@
 //! | `plan.json` | [`Plan`]: arms, seeds and the run ids they come to | `adamix run`, before the first run |
 //! | `runs/<run id>.jsonl` | [`RunRecord`]: one [`Line`] a line | `adamix run`, streamed to `.partial`, renamed at its end |
 //! | `anchors.json` | [`Anchors`]: figures of the data set itself | `adamix run` |
-//! | `cost.json` | [`Cost`]: counted and timed cost of every arm | `adamix cost` |
+//! | `cost.json` | [`Cost`]: counted and timed cost of every arm | `adamix run`, after the last run |
 //!
 //! The report is made from these files alone. This crate knows no tensor and
 //! no clock: serde types, their canonical form and their files.

@@ -53,7 +53,8 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DataIdentity {
-    /// `mnist`, `curves`, or the name of an IDX folder.
+    /// `mnist`, `curves`, or the name of an IDX folder with the first digits of
+    /// the checksum.
     pub name: String,
     /// Whether `sha256` is the published checksum of that data set.
     pub canonical: bool,

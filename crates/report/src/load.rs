@@ -161,7 +161,7 @@ fn cost(path: &Path, plan: &Plan) -> Result<Option<Cost>> {
     }
     let cost: Cost = read_json(path)?;
     check_schema(path, cost.schema)?;
-    let remedy = "measure the cost again";
+    let remedy = "remove it and run the experiment again";
     let mixed = |key, value: String, expected: String| Error::Mixed {
         path: path.to_owned(),
         key,
@@ -169,6 +169,22 @@ fn cost(path: &Path, plan: &Plan) -> Result<Option<Cost>> {
         expected,
         remedy,
     };
+    for (key, found, expected) in [
+        (
+            "experiment-hash",
+            &cost.experiment_hash,
+            &plan.experiment_hash,
+        ),
+        ("data-sha256", &cost.data_sha256, &plan.data.sha256),
+    ] {
+        if found != expected {
+            return Err(mixed(
+                key,
+                found.clone(),
+                format!("plan.json says {expected}"),
+            ));
+        }
+    }
     let Some(first) = cost.arms.first() else {
         return Err(mixed("arms", "empty".into(), "one a row is due".into()));
     };
@@ -255,7 +271,7 @@ fn check_record(path: &Path, record: &RunRecord, plan: &Plan, arm: &Arm, seed: u
         expected,
         remedy: "remove it from this folder and run the experiment again",
     };
-    if header.data != plan.data {
+    if header.data.sha256 != plan.data.sha256 {
         return Err(mixed(
             "data set",
             format!("{} {}", header.data.name, header.data.sha256),
@@ -337,7 +353,36 @@ fn check_alike(arms: &[ArmRuns]) -> Result<Option<&Header>> {
             });
         }
     }
+    check_shared_starts(arms)?;
     Ok(first.map(|(_, header)| header))
+}
+
+/// Arms are compared seed by seed, so all runs of a seed must have begun from
+/// the same network. Processors whose kernels round differently pre-train to
+/// different ones.
+fn check_shared_starts(arms: &[ArmRuns]) -> Result<()> {
+    let mut starts: BTreeMap<u64, (&Run, Option<f64>)> = BTreeMap::new();
+    for run in arms.iter().flat_map(|arm| &arm.runs) {
+        let evaluations = run.record.iter().flat_map(|record| &record.evaluations);
+        let Some(error) = evaluations.map(|evaluation| evaluation.test_error).next() else {
+            continue;
+        };
+        let (reference, expected) = *starts.entry(run.seed).or_insert((run, error));
+        if error != expected {
+            return Err(Error::Mixed {
+                path: run.path.clone(),
+                key: "test error before the first update",
+                value: format!("{error:?}"),
+                expected: format!(
+                    "{} of the same seed says {expected:?}",
+                    reference.path.display()
+                ),
+                remedy: "runs of a seed must share their start: remove those of one machine and \
+                         run the experiment again",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Among the records that the plan does not list, none may claim to be the

@@ -84,6 +84,10 @@ impl UpdateRule for Adadec {
         self.tau > 1 && moment.update > 0 && self.place(moment.update) == 0
     }
 
+    fn period(&self, _: u64) -> u64 {
+        self.tau
+    }
+
     fn prepare<T: Number>(&self, _: &Moment, state: &mut [T], len: usize) {
         let (sum, ring) = state[len..].split_at_mut(len);
         sum.fill(T::of(0.0));

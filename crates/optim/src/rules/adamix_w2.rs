@@ -51,6 +51,10 @@ impl UpdateRule for AdamixW2 {
         moment.begins_later_epoch()
     }
 
+    fn period(&self, steps_per_epoch: u64) -> u64 {
+        steps_per_epoch
+    }
+
     fn prepare<T: Number>(&self, moment: &Moment, state: &mut [T], len: usize) {
         let (sum, mean) = state.split_at_mut(len);
         let steps = T::of(moment.steps_per_epoch as f64);

@@ -47,6 +47,10 @@ impl UpdateRule for AdamixW5 {
         moment.begins_later_epoch()
     }
 
+    fn period(&self, steps_per_epoch: u64) -> u64 {
+        steps_per_epoch
+    }
+
     fn prepare<T: Number>(&self, _: &Moment, state: &mut [T], _: usize) {
         state.fill(T::of(0.0));
     }

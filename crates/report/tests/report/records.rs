@@ -102,11 +102,65 @@ fn records_of_another_data_set_are_refused() {
     let folder = study.write();
     let mut plan = study.plan();
     plan.data.name = "curves".into();
+    plan.data.sha256 = "cd".repeat(32);
     write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    for name in ["anchors.json", "cost.json"] {
+        let message = error(folder.path());
+        assert!(
+            message.contains(name) && message.contains("cdcd"),
+            "{message}"
+        );
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
     let message = error(folder.path());
     assert!(message.contains("data set is mnist"), "{message}");
     assert!(message.contains("plan.json says curves"), "{message}");
     assert!(message.contains("runs/"), "{message}");
+}
+
+#[test]
+fn the_same_data_under_another_name_is_the_same_data() {
+    let study = better(3);
+    let folder = study.write();
+    let mut plan = study.plan();
+    plan.data.name = "mnist-again".into();
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    page(folder.path());
+}
+
+#[test]
+fn runs_of_a_seed_that_do_not_share_their_start_are_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let run = &study.plan().runs[4];
+    let path = folder.path().join(format!("runs/{}.jsonl", run.run_id));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, after) = text
+        .split_once("\"test_error\":")
+        .or(text.split_once("\"test-error\":"))
+        .unwrap();
+    let key = &text[before.len()..text.len() - after.len()];
+    std::fs::write(&path, format!("{before}{key}1{after}")).unwrap();
+    let message = error(folder.path());
+    assert!(
+        message.contains("test error before the first update"),
+        "{message}"
+    );
+    assert!(message.contains("must share their start"), "{message}");
+}
+
+#[test]
+fn a_cost_table_of_another_version_of_the_experiment_is_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut plan = study.plan();
+    plan.experiment_hash = "ef".repeat(32);
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(
+        message.contains("cost.json") && message.contains("experiment-hash"),
+        "{message}"
+    );
 }
 
 #[test]

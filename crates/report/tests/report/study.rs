@@ -200,6 +200,9 @@ impl MadeUp {
         let last = arm.error + 0.1 * noise(0) + arm.noise * noise(own);
         let start = 12.8 + 0.2 * noise(1);
         let error = |epoch: u64| {
+            if epoch == 0 {
+                return start; // to the bit: the arms of a seed share it
+            }
             let share = epoch as f64 / self.epochs as f64;
             last + (start - last) * (1.0 - share) * (-3.0 * share).exp()
         };
@@ -269,6 +272,8 @@ impl MadeUp {
     fn cost(&self) -> Cost {
         Cost {
             schema: SCHEMA,
+            experiment_hash: self.plan().experiment_hash,
+            data_sha256: self.plan().data.sha256,
             environment: environment(),
             parameters: 2_837_314,
             steps_per_epoch: 600,
