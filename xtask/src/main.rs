@@ -56,6 +56,10 @@ struct Reproduce {
     /// Download nothing
     #[arg(long)]
     offline: bool,
+    /// Folder of all reports [default: reports/ of the workspace]; another one to train again
+    /// what lies there finished
+    #[arg(long, value_name = "DIR")]
+    reports: Option<PathBuf>,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -128,7 +132,12 @@ fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce) -> Command 
         .arg(root.join("Cargo.toml"))
         .args(["--", subcommand, experiment])
         .arg("--reports")
-        .arg(root.join("reports"))
+        .arg(
+            arguments
+                .reports
+                .clone()
+                .unwrap_or_else(|| root.join("reports")),
+        )
         .arg("--experiments")
         .arg(root.join("experiments"));
     if let Some(data) = &arguments.data {

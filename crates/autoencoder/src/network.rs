@@ -323,14 +323,7 @@ impl Workspace {
             bail!("an image beyond the last of {}", images.count());
         }
         with_slices([self.input()], [], |[x]: [&mut [T]; 1], []| {
-            for (x, indices) in x.chunks_exact_mut(batch * width).zip(indices) {
-                for (row, index) in x.chunks_exact_mut(width).zip(*indices) {
-                    let pixels = &images.pixels[*index as usize * width..][..width];
-                    row.iter_mut()
-                        .zip(pixels)
-                        .for_each(|(x, pixel)| *x = T::pixel(*pixel));
-                }
-            }
+            fill_with_images(x, images, indices);
         })
     }
 
@@ -545,6 +538,24 @@ fn loss_delta<T: Real>(delta: &mut [T], y: &[T], x: &[T], loss: Loss, scale: T) 
             }
         },
     );
+}
+
+/// Fills the first rows of each replica's equal share of `x` with these images,
+/// one list of indices a replica.
+pub(crate) fn fill_with_images<T: Real>(x: &mut [T], images: &Images, indices: &[&[u32]]) {
+    let width = images.pixels.len() / images.count().max(1);
+    let replicas = indices.len();
+    for (r, indices) in indices.iter().enumerate() {
+        for (row, index) in part_mut(x, r, replicas)
+            .chunks_exact_mut(width)
+            .zip(*indices)
+        {
+            let pixels = &images.pixels[*index as usize * width..][..width];
+            row.iter_mut()
+                .zip(pixels)
+                .for_each(|(x, pixel)| *x = T::pixel(*pixel));
+        }
+    }
 }
 
 /// Part `r` of `parts` equal ones.

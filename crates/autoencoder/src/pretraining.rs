@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Images;
 use crate::layer::{self, Activation};
-use crate::network::{Autoencoder, Layer, part, part_mut};
+use crate::network::{Autoencoder, Layer, fill_with_images, part, part_mut};
 use crate::product::Matrix;
 use crate::random::{Purpose, Stream};
 use crate::rbm::{CdSettings, CdWorkspace, Rbm};
-use crate::real::Real;
 
 /// Settings of greedy layer-wise pre-training. The defaults are those of the
 /// code released with Hinton & Salakhutdinov 2006.
@@ -430,14 +429,7 @@ impl Features<'_> {
         let (replicas, batch, width) = v0.dims3()?;
         match &self.probabilities {
             None => with_slices([v0], [], |[v0]: [&mut [f32]; 1], []| {
-                for (v0, indices) in v0.chunks_exact_mut(batch * width).zip(batches) {
-                    for (row, index) in v0.chunks_exact_mut(width).zip(*indices) {
-                        let pixels = &self.images.pixels[*index as usize * width..][..width];
-                        row.iter_mut()
-                            .zip(pixels)
-                            .for_each(|(x, pixel)| *x = f32::pixel(*pixel));
-                    }
-                }
+                fill_with_images(v0, self.images, batches);
             }),
             Some(probabilities) => {
                 with_slices([v0], [probabilities], |[v0], [rows]: [&[f32]; 1]| {

@@ -307,6 +307,11 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
         summary.diverged,
         summary.failed
     );
+    if summary.trained == 0 {
+        say!(
+            "every run was there already, nothing was trained; to train again, name another folder with --reports"
+        );
+    }
     println!("{}", store.folder().display());
     Ok(())
 }

@@ -6,7 +6,7 @@ use adamix_record::{ArmCost, Role, UpdateCost};
 use crate::load::{ArmRuns, State, Study};
 use crate::number::{bound, count, grouped, interval, percent, ratio, significant};
 use crate::statistics::{
-    Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, relative_difference,
+    Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, median, relative_difference,
 };
 use crate::verdict::{CostComparison, Evidence, FEWEST_SEEDS, MARGIN, Verdict, verdict};
 
@@ -83,10 +83,15 @@ fn error_finding(
                 left_out(study, differences),
                 ours = ours.arm.label,
             );
-            (
-                against(numbers(0), label(0), numbers(1), label(1)),
-                paragraph,
-            )
+            let towards = |i: usize| {
+                let word = if differences[i].estimate.point < 0.0 {
+                    "lower"
+                } else {
+                    "higher"
+                };
+                format!("{word} than {}: {}", label(i), numbers(i))
+            };
+            (format!("{}; {}", towards(0), towards(1)), paragraph)
         }
         _ => impossible(&verdict),
     };
@@ -97,10 +102,6 @@ fn error_finding(
         effect,
         paragraph,
     }
-}
-
-fn against(first: String, arm: &str, second: String, other: &str) -> String {
-    format!("{first} against {arm}; {second} against {other}")
 }
 
 fn impossible(verdict: &Verdict) -> (String, String) {
@@ -291,13 +292,14 @@ fn cost_finding(study: &Study) -> Finding {
             let paragraph = format!(
                 "Declared cost of one update, per parameter, counted by running the rule: {}. \
                  Measured time of one update of all parameters, AdaMix divided by the other arm, \
-                 paired by round: {} against {} and {} against {}, with 95\u{202f}% intervals. \
-                 {reason}",
+                 paired by round: {} against {} and {} against {}, with 95\u{202f}% intervals \
+                 over rounds of timing, not seeds. {reason}{}",
                 declared.join("; "),
                 numbers(0),
                 labels[0],
                 numbers(1),
                 labels[1],
+                share_of_a_step(study),
             );
             (effect, paragraph)
         }
@@ -310,6 +312,23 @@ fn cost_finding(study: &Study) -> Finding {
         effect,
         paragraph,
     }
+}
+
+/// How much of a training step AdaMix's update is, in a sentence.
+fn share_of_a_step(study: &Study) -> String {
+    let entry = || {
+        let [ours, ..] = claimed_arms(study).ok()?;
+        let arms = &study.cost.as_ref()?.arms;
+        let entry = arms.iter().find(|entry| entry.arm == ours.arm.name)?;
+        Some(median(&entry.update_seconds)? / median(&entry.step_seconds)?)
+    };
+    entry().map_or_else(String::new, |share| {
+        format!(
+            " The claim is about an update, which is {} of AdaMix's training step; the table \
+             below has the times of whole steps, that of convergence the time to a target.",
+            percent(share)
+        )
+    })
 }
 
 fn cost_evidence(study: &Study) -> Evidence {
@@ -382,6 +401,8 @@ pub(crate) fn control_paragraphs(study: &Study) -> Vec<String> {
                      reading of AdaMix that was run is only stochastic gradient descent (SGD) in \
                      disguise, and whatever is found above is found of SGD too.{few}"
                 )
+            } else if !few.is_empty() {
+                format!("{numbers} In these seeds AdaMix differs from its control.{few}")
             } else {
                 format!(
                     "{numbers} AdaMix can be told apart from its control: what is found above is \

@@ -192,7 +192,8 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
             .flat_map(|e| mantissas.iter().map(move |m| m * 10_f64.powi(e)));
         all.filter(|v| range.contains(v)).collect()
     };
-    let fine: [&[f64]; 4] = [
+    let fine: [&[f64]; 5] = [
+        &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
         &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
         &[1.0, 2.0, 5.0],
         &[1.0, 3.0],

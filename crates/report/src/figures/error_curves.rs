@@ -19,7 +19,7 @@ pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
         "Reconstruction error on the test images after each epoch (one pass over the training \
          images), on a logarithmic scale: mean over the seeds and, shaded, the 95\u{202f}% \
          Student interval of that mean (left out for an arm with a diverged run, whose mean holds the \
-         error of the mean image). Epoch 0 is the shared start. {description}"
+         error of the mean image). Epoch 0 is the shared start. Bands wider than the frame are cut there. {description}"
     );
     let draw = |width| over_epochs(name, [title, &description], "test error", &curves, width);
     Figure::new(name, caption, draw).map(Some)
