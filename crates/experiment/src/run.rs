@@ -219,6 +219,8 @@ fn finished(
     if state.is_final()
         && let RunState::Finished(record) = state
     {
+        // A process killed at the wrong moment may have left it.
+        store.remove_checkpoint(&run.run_id);
         event(Event::Skipped(run));
         return Ok(Some(record));
     }

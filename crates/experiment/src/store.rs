@@ -3,7 +3,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use adamix_record::{End, Header, Line, Outcome, Plan, RunId, RunRecord, SEMANTICS_VERSION};
+use adamix_record::{
+    End, Header, Line, Outcome, Plan, RunId, RunRecord, SEMANTICS_VERSION, sha256_hex,
+};
 use candle_core::{Device, Tensor};
 
 use crate::{Error, Result};
@@ -75,16 +77,36 @@ impl Store {
         for folder in [
             self.folder.join("runs"),
             self.cache.join("starts"),
-            self.cache.join("checkpoints"),
+            self.checkpoints(),
         ] {
             std::fs::create_dir_all(&folder).map_err(|e| Error::store(&folder, e))?;
         }
         let path = self.folder.join(".lock");
         let file = File::create(&path).map_err(|e| Error::store(&path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => {
+                self.clear_unfinished_writes();
+                Ok(file)
+            }
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy { path }),
             Err(std::fs::TryLockError::Error(e)) => Err(Error::store(&path, e)),
+        }
+    }
+
+    /// Removes the temporary files that a killed process left beside its
+    /// checkpoints: nothing else than checkpoints belongs there.
+    fn clear_unfinished_writes(&self) {
+        let entries = std::fs::read_dir(self.checkpoints())
+            .into_iter()
+            .flatten()
+            .flatten();
+        for path in entries.map(|entry| entry.path()) {
+            if path
+                .extension()
+                .is_none_or(|extension| extension != "safetensors")
+            {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
 
@@ -107,15 +129,22 @@ impl Store {
         self.folder.join(format!("runs/{run_id}.partial"))
     }
 
+    /// Folder of the checkpoints that belong to this folder of records; another
+    /// that has the same run in training has its own.
+    fn checkpoints(&self) -> PathBuf {
+        let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let name = sha256_hex(folder.as_os_str().as_encoded_bytes());
+        self.cache.join("checkpoints").join(&name[..16])
+    }
+
     fn checkpoint(&self, run_id: &RunId) -> PathBuf {
-        // Of this experiment: another may be training the same run.
-        let experiment = self
-            .folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        self.cache
-            .join(format!("checkpoints/{experiment}-{run_id}.safetensors"))
+        self.checkpoints().join(format!("{run_id}.safetensors"))
+    }
+
+    /// Removes a run's checkpoint, if there is one.
+    pub(crate) fn remove_checkpoint(&self, run_id: &RunId) {
+        // It may not be there, and where it cannot be removed it does no harm.
+        let _ = std::fs::remove_file(self.checkpoint(run_id));
     }
 
     /// How far a run has come in this experiment's folder.
@@ -195,7 +224,7 @@ impl Store {
     pub(crate) fn begin(&self, run_id: &RunId, lines: &[Line]) -> Result<Recorder> {
         if lines.len() == 1 {
             // A run that begins anew must never be gone on with from an old checkpoint.
-            let _ = std::fs::remove_file(self.checkpoint(run_id));
+            self.remove_checkpoint(run_id);
         }
         let path = self.partial(run_id);
         let text: String = lines.iter().map(to_line).collect();
@@ -271,12 +300,7 @@ impl Recorder {
 
     /// Keeps what is needed to go on from the lines written so far.
     pub(crate) fn checkpoint(&self, tensors: &Tensors) -> Result<()> {
-        // One name, so that what a killed process left is written over.
-        save_through(
-            &self.checkpoint.with_extension("tmp"),
-            &self.checkpoint,
-            tensors,
-        )
+        save(&self.checkpoint, tensors)
     }
 
     /// Ends the record: it gets its final name, the checkpoint goes.
@@ -294,20 +318,11 @@ fn to_line(line: &Line) -> String {
     text
 }
 
-/// Writes tensors through a temporary file and a rename. Its name has the
-/// process's number, since starts are shared between experiments.
+/// Writes tensors. safetensors does so through a temporary file beside it and a
+/// rename, so a reader never sees half of it.
 pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<()> {
-    save_through(
-        &path.with_extension(format!("{}.tmp", std::process::id())),
-        path,
-        tensors,
-    )
-}
-
-fn save_through(temporary: &Path, path: &Path, tensors: &Tensors) -> Result<()> {
-    candle_core::safetensors::save(tensors, temporary)
-        .map_err(Error::compute(temporary.display().to_string()))?;
-    std::fs::rename(temporary, path).map_err(|e| Error::store(path, e))
+    candle_core::safetensors::save(tensors, path)
+        .map_err(Error::compute(path.display().to_string()))
 }
 
 /// Reads tensors; `None` where the file is missing or damaged, since all of

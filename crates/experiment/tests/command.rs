@@ -294,8 +294,9 @@ fn stopped_and_gone_on_with(stop: impl Fn(&mut Child) -> bool) {
         whole.records("long") == broken.records("long"),
         "records differ from an uninterrupted run's"
     );
-    let left = std::fs::read_dir(broken.path("cache/checkpoints"))
-        .unwrap()
+    let folders = std::fs::read_dir(broken.path("cache/checkpoints")).unwrap();
+    let left = folders
+        .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
         .count();
     assert_eq!(left, 0, "checkpoints of finished runs are removed");
 }
