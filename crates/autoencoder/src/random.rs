@@ -41,6 +41,8 @@ pub enum Purpose {
     FineTuningOrder = 4,
     /// The points of an image of the CURVES data set.
     Curves = 5,
+    /// Candidates of a search for settings.
+    Tuning = 6,
 }
 
 /// One stream of random numbers, and the place in it.

@@ -4,91 +4,146 @@ use std::time::Instant;
 use adamix_autoencoder::dataset::Images;
 use adamix_autoencoder::{FineTuning, PreTraining, PreTrainingSettings};
 use adamix_optim::{GroupConfig, ParamKind};
-use adamix_record::{ArmCost, Cost, GroupCost, SCHEMA, UpdateCost};
+use adamix_record::{Cost, GroupCost, SCHEMA, UpdateCost, UpdateTimes};
+use serde_json::{Value, json};
 
-use crate::plan::Resolved;
+use crate::plan::{Resolved, Series, SeriesArm, to_json};
 use crate::{Error, Result, environment};
 
-/// Rounds in which every arm is timed once.
+/// Rounds in which every entry is timed once.
 const ROUNDS: usize = 15;
 
 /// Updates timed together in a round at least, since one alone is short.
 const UPDATES: u64 = 5;
 
-/// Counts and times what one update of every arm costs.
+/// Counts and times what one update of every arm of the plan costs. Arms whose
+/// updates are the same work are timed once.
 ///
-/// Every round times each arm once, the arm that begins moving on by one each
+/// Every round times each entry once, the one that begins moving on by one each
 /// round, so that what drifts hits all alike and a round's times can be
-/// compared. One thread. The network has the experiment's sizes and initial
+/// compared. One thread. The network has the protocol's sizes and initial
 /// weights; what is timed does not depend on their values.
 ///
 /// # Errors
 /// [`Error::Compute`].
 pub fn measure_cost(resolved: &Resolved, images: &Images) -> Result<Cost> {
     let compute = || Error::compute("timing the arms");
-    let mut trainings = trainings(resolved, images, resolved.arms.len()).map_err(compute())?;
-    let params = trainings[0].network().params();
-    let batch: Vec<u32> = (0..resolved.settings.fine_tuning.batch_size as u32).collect();
-
-    let mut arms: Vec<ArmCost> = resolved
-        .plan
-        .arms
-        .iter()
-        .zip(&resolved.arms)
-        .map(|(arm, (weights, biases))| {
-            let group = |config: &GroupConfig, kind| GroupCost {
-                parameters: params
-                    .iter()
-                    .filter(|param| param.kind == kind)
-                    .map(|param| param.var.elem_count() as u64)
-                    .sum(),
-                per_parameter: counted(config, resolved.steps_per_epoch()),
-            };
-            ArmCost {
-                arm: arm.name.clone(),
-                weights: group(weights, ParamKind::Weight),
-                biases: group(biases, ParamKind::Bias),
-                update_seconds: Vec::new(),
-                step_seconds: Vec::new(),
+    let mut timed: Vec<Timed<'_>> = Vec::new();
+    for (planned, protocol) in resolved.plan.protocols.iter().zip(&resolved.protocols) {
+        let series = &protocol.series;
+        for arm in &series.arms {
+            let name = format!("{}/{}", planned.name, arm.name);
+            let kind = kind(series, arm);
+            match timed.iter_mut().find(|timed| timed.kind == kind) {
+                Some(timed) => timed.entry.arms.push(name),
+                None => timed.push(Timed::new(series, arm, images, name).map_err(compute())?),
             }
-        })
-        .collect();
-
+        }
+    }
     // The first round warms up and is not kept.
     for round in 0..=ROUNDS {
-        for turn in 0..arms.len() {
-            let index = (turn + round) % arms.len();
-            let training = &mut trainings[index];
-            let clock = Instant::now();
-            training.step(black_box(&[&batch])).map_err(compute())?;
-            let step = clock.elapsed().as_secs_f64();
-            let clock = Instant::now();
-            // Whole periods, so that what a rule does once in many updates has its share.
-            let (weights, biases) = &resolved.arms[index];
-            let periods =
-                [weights, biases].map(|group| group.rule.period(resolved.steps_per_epoch()));
-            let updates = UPDATES.max(periods[0]).max(periods[1]);
-            for _ in 0..updates {
-                training.update().map_err(compute())?;
-            }
-            let update = clock.elapsed().as_secs_f64() / updates as f64;
-            if round > 0 {
-                arms[index].step_seconds.push(step);
-                arms[index].update_seconds.push(update);
-            }
+        for turn in 0..timed.len() {
+            let index = (turn + round) % timed.len();
+            timed[index].round(round > 0).map_err(compute())?;
         }
     }
     Ok(Cost {
         schema: SCHEMA,
-        experiment_hash: resolved.plan.experiment_hash.clone(),
+        protocols: resolved
+            .plan
+            .protocols
+            .iter()
+            .map(|protocol| (protocol.name.clone(), protocol.hash.clone()))
+            .collect(),
         data_sha256: resolved.plan.data.sha256.clone(),
         environment: environment(1),
-        parameters: arms
-            .first()
-            .map_or(0, |arm| arm.weights.parameters + arm.biases.parameters),
-        steps_per_epoch: resolved.steps_per_epoch(),
-        arms,
+        entries: timed.into_iter().map(|timed| timed.entry).collect(),
     })
+}
+
+/// What decides how much work an update is: real constants and learning rates
+/// do not.
+fn kind(series: &Series, arm: &SeriesArm) -> Value {
+    let group = |config: &GroupConfig| {
+        let cost = to_json(&counted(config, series.steps_per_epoch()));
+        json!([
+            config.rule.name(),
+            cost,
+            config.rule.period(series.steps_per_epoch())
+        ])
+    };
+    json!([
+        group(&arm.weights),
+        group(&arm.biases),
+        series.settings.layer_sizes,
+        series.settings.fine_tuning.batch_size,
+    ])
+}
+
+/// An entry while it is timed.
+struct Timed<'a> {
+    kind: Value,
+    training: FineTuning<'a>,
+    batch: Vec<u32>,
+    /// Updates timed together.
+    updates: u64,
+    entry: UpdateTimes,
+}
+
+impl<'a> Timed<'a> {
+    fn new(
+        series: &Series,
+        arm: &SeriesArm,
+        images: &'a Images,
+        name: String,
+    ) -> candle_core::Result<Self> {
+        let training = training(series, arm, images)?;
+        let params = training.network().params();
+        let steps = series.steps_per_epoch();
+        let group = |config: &GroupConfig, kind| GroupCost {
+            rule: config.rule.name().to_owned(),
+            parameters: params
+                .iter()
+                .filter(|param| param.kind == kind)
+                .map(|param| param.var.elem_count() as u64)
+                .sum(),
+            per_parameter: counted(config, steps),
+        };
+        let entry = UpdateTimes {
+            arms: vec![name],
+            batch_size: series.settings.fine_tuning.batch_size,
+            steps_per_epoch: steps,
+            weights: group(&arm.weights, ParamKind::Weight),
+            biases: group(&arm.biases, ParamKind::Bias),
+            update_seconds: Vec::new(),
+            step_seconds: Vec::new(),
+        };
+        // Whole periods, so that what a rule does once in many updates has its share.
+        let periods = [&arm.weights, &arm.biases].map(|group| group.rule.period(steps));
+        Ok(Self {
+            kind: kind(series, arm),
+            batch: (0..series.settings.fine_tuning.batch_size as u32).collect(),
+            updates: UPDATES.max(periods[0]).max(periods[1]),
+            training,
+            entry,
+        })
+    }
+
+    fn round(&mut self, keep: bool) -> candle_core::Result<()> {
+        let clock = Instant::now();
+        self.training.step(black_box(&[&self.batch]))?;
+        let step = clock.elapsed().as_secs_f64();
+        let clock = Instant::now();
+        for _ in 0..self.updates {
+            self.training.update()?;
+        }
+        let update = clock.elapsed().as_secs_f64() / self.updates as f64;
+        if keep {
+            self.entry.step_seconds.push(step);
+            self.entry.update_seconds.push(update);
+        }
+        Ok(())
+    }
 }
 
 /// Arithmetic operations a second of a training step, on one thread, as
@@ -96,18 +151,18 @@ pub fn measure_cost(resolved: &Resolved, images: &Images) -> Result<Cost> {
 ///
 /// # Errors
 /// [`Error::Compute`].
-pub fn measure_rate(resolved: &Resolved, images: &Images) -> Result<f64> {
-    let mut training = trainings(resolved, images, 1)
-        .map_err(Error::compute("timing a step"))?
-        .swap_remove(0);
-    let batch: Vec<u32> = (0..resolved.settings.fine_tuning.batch_size as u32).collect();
+pub fn measure_rate(series: &Series, images: &Images) -> Result<f64> {
+    let doing = || Error::compute("timing a step");
+    let Some(arm) = series.arms.first() else {
+        return Ok(0.0);
+    };
+    let mut training = training(series, arm, images).map_err(doing())?;
+    let batch: Vec<u32> = (0..series.settings.fine_tuning.batch_size as u32).collect();
     let mut clock = Instant::now();
     let mut steps = 0;
     // The first step warms up and is not counted.
     for step in 0.. {
-        training
-            .step(&[&batch])
-            .map_err(Error::compute("timing a step"))?;
+        training.step(&[&batch]).map_err(doing())?;
         if step == 0 {
             clock = Instant::now();
             continue;
@@ -117,16 +172,16 @@ pub fn measure_rate(resolved: &Resolved, images: &Images) -> Result<f64> {
             break;
         }
     }
-    Ok(resolved.work().step * f64::from(steps) / clock.elapsed().as_secs_f64())
+    Ok(series.work().step * f64::from(steps) / clock.elapsed().as_secs_f64())
 }
 
-/// A training of each of the first `count` arms, from the same initial weights.
-fn trainings<'a>(
-    resolved: &Resolved,
+/// A training of an arm from initial weights.
+fn training<'a>(
+    series: &Series,
+    arm: &SeriesArm,
     images: &'a Images,
-    count: usize,
-) -> candle_core::Result<Vec<FineTuning<'a>>> {
-    let settings = &resolved.settings;
+) -> candle_core::Result<FineTuning<'a>> {
+    let settings = &series.settings;
     let initial = PreTrainingSettings {
         epochs: 0,
         ..settings.pre_training
@@ -134,20 +189,15 @@ fn trainings<'a>(
     let network =
         PreTraining::new(images, &settings.layer_sizes, initial, &[0])?.into_autoencoder()?;
     let fine = &settings.fine_tuning;
-    (0..count)
-        .map(|arm| {
-            let optimizer = vec![resolved.optimizer(arm)];
-            FineTuning::new(
-                images,
-                network.copy()?,
-                optimizer,
-                &[0],
-                fine.batch_size,
-                fine.loss,
-                fine.gradient,
-            )
-        })
-        .collect()
+    FineTuning::new(
+        images,
+        network,
+        vec![series.optimizer(arm)],
+        &[0],
+        fine.batch_size,
+        fine.loss,
+        fine.gradient,
+    )
 }
 
 fn counted(config: &GroupConfig, steps_per_epoch: u64) -> UpdateCost {

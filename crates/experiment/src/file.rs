@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use adamix_autoencoder::dataset::Spec;
 use adamix_autoencoder::{Loss, PreTrainingSettings, Reduction};
 use adamix_optim::GroupConfig;
-use adamix_record::Role;
+use adamix_record::{Claim, Role, Rung, Text};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
@@ -25,9 +27,9 @@ pub struct Experiment {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ExperimentFile {
     /// Title of the report.
-    pub title: String,
+    pub title: Text,
     /// What is assumed, and what came out: paragraphs of plain text.
-    pub analysis: String,
+    pub analysis: Text,
     /// `mnist` (the default), `curves` or `idx:DIR`.
     #[serde(default = "default_dataset")]
     pub dataset: Spec,
@@ -38,6 +40,9 @@ pub struct ExperimentFile {
     /// Units a layer from the image to the code; by default the data set's
     /// own: see [`Spec::default_layers`].
     pub layer_sizes: Option<Vec<usize>>,
+    /// What the learning rates are rates of; as they stand by default.
+    #[serde(default)]
+    pub scaling: Scaling,
     /// Pre-training; each key has a default.
     #[serde(default)]
     pub pre_training: PreTrainingSettings,
@@ -46,6 +51,167 @@ pub struct ExperimentFile {
     /// The optimizer configurations to be compared.
     #[serde(rename = "arm")]
     pub arms: Vec<ArmFile>,
+    /// The claims with the rules that decide them; none by default.
+    #[serde(default, rename = "claim")]
+    pub claims: Vec<Claim>,
+    /// Protocols that are run side by side; by default one of the settings above.
+    #[serde(default, rename = "protocol")]
+    pub protocols: Vec<ProtocolFile>,
+    /// Open details with their readings: each reading but the default is a
+    /// protocol that differs from the default in it alone.
+    #[serde(default, rename = "detail")]
+    pub details: Vec<DetailFile>,
+    /// Crosses of details: every combination of their readings is a protocol.
+    #[serde(default, rename = "cross")]
+    pub crosses: Vec<CrossFile>,
+}
+
+/// What the learning rates of a file are rates of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// They are taken as they stand.
+    #[default]
+    Plain,
+    /// They are what a small mean gradient is multiplied by: a rule that
+    /// divides by the root of `K` and more gets `sqrt(K)` times the rate, and
+    /// where gradients are summed over the batch all are divided by its size.
+    /// So `K` and the gradient's scale change what becomes of large gradients
+    /// only. Rules whose step does not shrink with the gradient are left alone.
+    SmallGradient,
+}
+
+/// A protocol: the file's settings with some changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProtocolFile {
+    /// Short name, unique in the file.
+    pub name: String,
+    /// Name for the reader.
+    pub label: Text,
+    /// The arms it compares, by name; all by default.
+    pub arms: Option<Vec<String>>,
+    /// Settings that replace the file's: the file's own keys but for the prose
+    /// and `claim`, `protocol`, `detail` and `cross`; arms by name, as in
+    /// `set.arm.adagrad.weights.k = 0.01`. A table with another `rule` or
+    /// `kind` replaces the constants too.
+    #[serde(default)]
+    pub set: Map<String, Value>,
+    /// How the arms' settings are chosen; by default they are as they stand.
+    pub tune: Option<TuneFile>,
+}
+
+/// How settings are chosen on a split of the training images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TuneFile {
+    /// Seeds of the tuning runs; none of the protocol's.
+    pub seeds: Vec<u64>,
+    /// Candidates that every arm tries.
+    pub budget: usize,
+    /// Validation images, the last of the training images; by default a sixth
+    /// of them.
+    pub validation_images: Option<usize>,
+    /// After which epochs candidates are ranked, and how many are kept; the
+    /// last keeps one. One rung is the full grid, more are successive halving.
+    #[serde(rename = "rung")]
+    pub rungs: Vec<Rung>,
+    /// What is searched: each arm of the protocol stands in one space.
+    #[serde(rename = "space")]
+    pub spaces: Vec<SpaceFile>,
+}
+
+/// The settings that some arms search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SpaceFile {
+    /// The arms, by name.
+    pub arms: Vec<String>,
+    /// The settings. Where all have values, every combination is tried.
+    #[serde(rename = "axis")]
+    pub axes: Vec<AxisFile>,
+    /// How candidates are drawn where an axis is a range.
+    pub sample: Option<Sample>,
+}
+
+/// One setting that is searched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AxisFile {
+    /// Name for the reader; `learning-rate` is what errors are drawn against.
+    pub name: String,
+    /// The keys of an arm that get the value, as `weights.schedule.learning-rate`.
+    pub keys: Vec<String>,
+    /// The values tried, in order.
+    pub values: Option<Vec<f64>>,
+    /// Instead of values, the ends of a range on a logarithmic scale.
+    pub range: Option<[f64; 2]>,
+    /// Whether a grid whose best value lies on the edge of this axis is
+    /// extended beyond it, once. Default no.
+    #[serde(default)]
+    pub extend: bool,
+}
+
+/// How candidates are drawn from ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Sample {
+    /// Independent, uniform on the logarithmic scale.
+    LogUniform {
+        /// Seed of the draws.
+        seed: u64,
+    },
+    /// Points of an Owen-scrambled Sobol sequence on the logarithmic scale.
+    Sobol {
+        /// Seed of the scrambling.
+        seed: u32,
+    },
+}
+
+/// An open detail of the paper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DetailFile {
+    /// Short name, unique in the file.
+    pub name: String,
+    /// Name for the reader.
+    pub label: Text,
+    /// The readings, at least one; the first is the default.
+    #[serde(rename = "reading")]
+    pub readings: Vec<ReadingFile>,
+}
+
+/// One way to read a detail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReadingFile {
+    /// Short name, unique in its detail.
+    pub name: String,
+    /// What it means.
+    pub meaning: Text,
+    /// Where it comes from and how sure it is.
+    pub source: Text,
+    /// What it sets, as in [`ProtocolFile::set`].
+    #[serde(default)]
+    pub set: Map<String, Value>,
+}
+
+/// A cross of details.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CrossFile {
+    /// Prefix of its protocols' names, unique in the file.
+    pub name: String,
+    /// Name for the reader.
+    pub label: Text,
+    /// The details, by name.
+    pub details: Vec<String>,
+    /// Combinations that are left out: each table names readings by detail,
+    /// and leaves out what has one of them in every detail that it names.
+    #[serde(default)]
+    pub without: Vec<BTreeMap<String, Vec<String>>>,
+    /// How the arms' settings are chosen in every combination.
+    pub tune: Option<TuneFile>,
 }
 
 fn default_dataset() -> Spec {
@@ -81,7 +247,7 @@ pub struct ArmFile {
     /// Short name, unique in the file.
     pub name: String,
     /// Name for the reader.
-    pub label: String,
+    pub label: Text,
     /// Its part in the verdicts.
     pub role: Role,
     /// Rule and schedule of the weights.
@@ -147,32 +313,55 @@ impl Experiment {
     }
 
     fn check(&self) -> Result<()> {
-        let file = &self.file;
+        for claim in &self.file.claims {
+            claim.check().map_err(|(key, what)| {
+                self.setting(format!("claim `{}`, {key}", claim.id), what)
+            })?;
+        }
+        let ids: Vec<_> = self.file.claims.iter().map(|claim| &claim.id).collect();
+        if let Some(id) = repeated(&ids) {
+            return Err(self.setting(
+                "claim.id",
+                format!("`{id}` stands twice; each claim has an id of its own"),
+            ));
+        }
+        self.check_settings(&self.file, "")
+    }
+
+    /// Whether these settings, the file's or those of one of its protocols
+    /// (which `within` then names), can be run.
+    pub(crate) fn check_settings(&self, file: &ExperimentFile, within: &str) -> Result<()> {
+        let setting = |key: &str, what: String| self.setting(format!("{within}{key}"), what);
         if let Some(seed) = repeated(&file.seeds) {
-            return Err(self.setting("seeds", format!("{seed} stands twice; each seed once")));
+            return Err(setting(
+                "seeds",
+                format!("{seed} stands twice; each seed once"),
+            ));
         }
         if file.seeds.is_empty() {
-            return Err(self.setting("seeds", "there is none; give at least one"));
+            return Err(setting("seeds", "there is none; give at least one".into()));
         }
         if file.arms.is_empty() {
-            return Err(self.setting("arm", "there is none; give at least one [[arm]]"));
+            return Err(setting(
+                "arm",
+                "there is none; give at least one [[arm]]".into(),
+            ));
         }
         let names: Vec<_> = file.arms.iter().map(|arm| &arm.name).collect();
         if let Some(name) = repeated(&names) {
-            return Err(self.setting(
+            return Err(setting(
                 "arm.name",
                 format!("`{name}` stands twice; each arm has a name of its own"),
             ));
         }
         for arm in &file.arms {
-            for (group, key) in [(&arm.weights, "weights"), (&arm.biases, "biases")] {
-                group.check().map_err(|invalid| {
-                    self.setting(
-                        format!("arm `{}`, {key}: {}", arm.name, invalid.key),
-                        format!("{}: {}", invalid.value, invalid.allowed),
-                    )
-                })?;
+            if arm.name.contains('/') {
+                return Err(setting(
+                    "arm.name",
+                    format!("`{}`: must have no `/`", arm.name),
+                ));
             }
+            self.check_arm(arm, within)?;
         }
         let pre = &file.pre_training;
         for (key, value, below) in [
@@ -185,11 +374,27 @@ impl Experiment {
         ] {
             if !(0.0..below).contains(&value) {
                 let what = format!("{value}: must be at least 0 and below {below}");
-                return Err(self.setting(format!("pre-training.{key}"), what));
+                return Err(setting(&format!("pre-training.{key}"), what));
             }
         }
         if file.fine_tuning.epochs == 0 {
-            return Err(self.setting("fine-tuning.epochs", "0: must be at least 1"));
+            return Err(setting(
+                "fine-tuning.epochs",
+                "0: must be at least 1".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether an arm's rules and schedules are in range.
+    pub(crate) fn check_arm(&self, arm: &ArmFile, within: &str) -> Result<()> {
+        for (group, key) in [(&arm.weights, "weights"), (&arm.biases, "biases")] {
+            group.check().map_err(|invalid| {
+                self.setting(
+                    format!("{within}arm `{}`, {key}: {}", arm.name, invalid.key),
+                    format!("{}: {}", invalid.value, invalid.allowed),
+                )
+            })?;
         }
         Ok(())
     }
@@ -215,7 +420,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn repeated<T: PartialEq>(values: &[T]) -> Option<&T> {
+pub(crate) fn repeated<T: PartialEq>(values: &[T]) -> Option<&T> {
     values
         .iter()
         .enumerate()

@@ -2,8 +2,8 @@
 //!
 //! - [`Experiment`]: a TOML file of `experiments/`, checked.
 //! - [`data::find`]: the data set it runs on.
-//! - [`Resolved`]: the file with every default filled in, and the plan of runs
-//!   it comes to.
+//! - [`Resolved`]: the file with every default filled in, protocol by protocol,
+//!   and the plan of runs it comes to.
 //! - [`Store`]: the folder of records, and the cache of what can be computed
 //!   again: data, pre-trained starts, checkpoints.
 //! - [`run`]: trains what is missing, several runs side by side.
@@ -17,18 +17,25 @@ pub mod data;
 mod environment;
 mod error;
 mod file;
+mod left;
 mod plan;
+mod protocols;
 mod run;
 mod starts;
 mod store;
+mod tune;
 
 pub use anchors::{anchors, mean_image_error};
 pub use cost::{measure_cost, measure_rate};
 pub use environment::environment;
 pub use error::Error;
-pub use file::{ArmFile, Experiment, ExperimentFile, FineTuningSettings};
-pub use plan::{Resolved, Settings, Work};
-pub use run::{Event, Summary, run};
+pub use file::{
+    ArmFile, AxisFile, CrossFile, DetailFile, Experiment, ExperimentFile, FineTuningSettings,
+    ProtocolFile, ReadingFile, Sample, Scaling, SpaceFile, TuneFile,
+};
+pub use left::{Left, left};
+pub use plan::{Resolved, ResolvedProtocol, Series, SeriesArm, Settings, Work};
+pub use run::{Event, Job, Summary, Until, run};
 pub use store::{RunState, Store};
 
 /// Result with this crate's [`Error`].

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use adamix_autoencoder::dataset::Spec;
 use adamix_experiment::data::{self, Found};
 use adamix_experiment::{
-    Error, Experiment, Resolved, RunState, Store, anchors, measure_cost, measure_rate, run,
+    Error, Experiment, Resolved, RunState, Store, anchors, left, measure_cost, measure_rate, run,
 };
-use adamix_record::{Anchors, Cost, Outcome, Plan, RunRecord, read_json, write_json};
+use adamix_record::{Anchors, Cost, Evaluation, Outcome, Plan, RunRecord, read_json, write_json};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::progress::{Progress, duration, say};
@@ -159,8 +159,9 @@ fn prepare(options: &Options) -> Result<Prepared> {
             "\nMNIST is not here, so this is CURVES in its place, and the report's title says so.\n({reason})\n"
         );
     }
-    let resolved = Resolved::new(&experiment, &found)?;
+    let mut resolved = Resolved::new(&experiment, &found)?;
     let store = Store::new(&options.reports, &resolved.plan.name, &cache);
+    resolved.update(&store)?;
     Ok(Prepared {
         found,
         resolved,
@@ -182,64 +183,76 @@ fn plan(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
     } = prepare(options)?;
     let plan = &resolved.plan;
     let states = plan
-        .runs
-        .iter()
-        .map(|run| store.state(&run.run_id))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    let unfinished: Vec<_> = plan
-        .runs
-        .iter()
-        .zip(&states)
-        .filter(|(_, state)| !state.is_final())
-        .collect();
-    let seeds = plan
-        .seeds
-        .iter()
-        .filter(|seed| unfinished.iter().any(|(run, _)| run.seed == **seed))
-        .count();
-    let rate = measure_rate(&resolved, &found.dataset.train)?;
-    let work = resolved.work();
-    let operations = unfinished.len() as f64 * work.run + seeds as f64 * work.start;
-    let seconds = operations / (rate * jobs.min(unfinished.len().max(1)) as f64);
+        .runs()
+        .map(|run| Ok((run, store.state(&run.run_id)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let rate = match resolved.protocols.first() {
+        Some(protocol) => measure_rate(&protocol.series, &found.dataset.train)?,
+        None => f64::NAN,
+    };
+    let left = left(&resolved, &store)?;
+    let seconds = left.operations / (rate * jobs.min(left.runs.max(1)) as f64);
     if format == Format::Json {
-        let runs: Vec<_> = plan
-            .runs
+        let runs: Vec<_> = states
             .iter()
-            .zip(&states)
             .map(|(run, state)| serde_json::json!({"run-id": run.run_id, "arm": run.arm, "seed": run.seed, "state": describe(state)}))
             .collect();
+        let protocols: Vec<_> = plan
+            .protocols
+            .iter()
+            .enumerate()
+            .map(|(place, protocol)| serde_json::json!({"name": protocol.name, "hash": protocol.hash, "in-tuning": resolved.in_tuning(place), "runs": protocol.runs.len()}))
+            .collect();
         let answer = serde_json::json!({
-            "name": plan.name, "data": plan.data, "jobs": jobs, "runs": runs, "unfinished": unfinished.len(),
-            "seconds-left": seconds, "time-left": duration(seconds),
+            "name": plan.name, "data": plan.data, "jobs": jobs, "protocols": protocols, "runs": runs,
+            "unfinished": left.runs, "seconds-left": seconds, "time-left": duration(seconds),
         });
         println!("{answer}");
         return Ok(());
     }
-    println!("{}: {}", plan.name, plan.title);
+    println!("{}: {}", plan.name, plan.title.en);
     println!(
         "data    {}, {} images to train on, {} to test on; {}",
-        plan.data.name, plan.protocol.train_images, plan.protocol.test_images, found.origin
+        plan.data.name,
+        found.dataset.train.count(),
+        found.dataset.test.count(),
+        found.origin
     );
-    println!(
-        "runs    {} = {} arms x {} seeds, {} epochs each",
-        plan.runs.len(),
-        plan.arms.len(),
-        plan.seeds.len(),
-        plan.protocol.epochs
-    );
-    for (run, state) in plan.runs.iter().zip(&states) {
+    for (place, protocol) in plan.protocols.iter().enumerate() {
         println!(
-            "  {}  {:<24} seed {:<4} {}",
-            run.run_id,
-            run.arm,
-            run.seed,
-            describe(state)
+            "\n{}: {} arms x {} seeds, {} epochs each, sha256 {}",
+            protocol.name,
+            protocol.arms.len(),
+            protocol.seeds.len(),
+            protocol.epochs,
+            &protocol.hash[..16],
         );
+        if let Some(tuning) = &protocol.tuning {
+            println!(
+                "  tuning: {} settings an arm x {} seeds, {} epochs at most; {} of {} arms to be chosen",
+                tuning.budget,
+                tuning.seeds.len(),
+                tuning.rungs.last().map_or(0, |rung| rung.epochs),
+                resolved.in_tuning(place),
+                tuning.arms.len(),
+            );
+        }
+        for run in &protocol.runs {
+            let state = states.iter().find(|(other, _)| other.run_id == run.run_id);
+            println!(
+                "  {}  {:<24} seed {:<4} {}",
+                run.run_id,
+                run.arm,
+                run.seed,
+                state.map_or_else(String::new, |(_, state)| describe(state))
+            );
+        }
     }
-    match unfinished.len() {
-        0 => println!("rest    nothing: all runs are finished"),
+    match left.runs {
+        0 => println!("\nrest    nothing: all runs are finished"),
         runs => println!(
-            "rest    {runs} runs, about {} with {jobs} jobs ({:.0} GFLOP/s a thread, measured just now)",
+            "\nrest    {runs} of {} runs, about {} with {jobs} jobs ({:.0} GFLOP/s a thread, measured just now)",
+            left.of,
             duration(seconds),
             rate / 1e9
         ),
@@ -256,17 +269,16 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
     }
     let Prepared {
         found,
-        resolved,
+        mut resolved,
         store,
     } = prepare(options)?;
     let _lock = store.lock()?;
-    store.write_plan(&resolved.plan)?;
-    let plan = &resolved.plan;
+    let left = left(&resolved, &store)?;
     say!(
         "{}: {} runs on {} ({}), {jobs} jobs",
-        plan.name,
-        plan.runs.len(),
-        plan.data.name,
+        resolved.plan.name,
+        left.of,
+        resolved.plan.data.name,
         found.origin
     );
 
@@ -279,12 +291,18 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
         }
         say!("stopping at the next update; what is evaluated is kept");
     })?;
-    let progress = Progress::new(&resolved, &store)?;
-    let summary = run(&resolved, &found.dataset, &store, jobs, &stop, &|event| {
-        progress.show(event)
-    });
+    let progress = Progress::new(left);
+    let summary = run(
+        &mut resolved,
+        &found.dataset,
+        &store,
+        jobs,
+        &stop,
+        &|event| progress.show(event),
+    );
     progress.finish();
     let summary = summary?;
+    let plan = &resolved.plan;
 
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted.into());
@@ -295,7 +313,7 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
         write_json(&path, &anchors(&found.dataset, &plan.data.sha256))?;
     }
     let path = store.folder().join("cost.json");
-    if read_json::<Cost>(&path).map_or(true, |cost| !fits(&cost, plan)) {
+    if read_json::<Cost>(&path).map_or(true, |cost| !cost.fits(plan)) {
         say!("timing one update of every arm");
         write_json(&path, &measure_cost(&resolved, &found.dataset.train)?)?;
     }
@@ -314,11 +332,6 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
     }
     println!("{}", store.folder().display());
     Ok(())
-}
-
-/// Whether a cost table is of this plan.
-fn fits(cost: &Cost, plan: &Plan) -> bool {
-    (&cost.experiment_hash, &cost.data_sha256) == (&plan.experiment_hash, &plan.data.sha256)
 }
 
 fn status(name: Option<&str>, reports: &Path) -> Result<()> {
@@ -343,18 +356,17 @@ fn status(name: Option<&str>, reports: &Path) -> Result<()> {
         let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
         let store = Store::new(reports, &folder_name, Path::new(""));
         let states = plan
-            .runs
-            .iter()
-            .map(|run| store.state(&run.run_id))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
-        let finished = states.iter().filter(|state| state.is_final()).count();
+            .runs()
+            .map(|run| Ok((run, store.state(&run.run_id)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let finished = states.iter().filter(|(_, state)| state.is_final()).count();
         println!(
             "{}: {finished} of {} runs finished",
             plan.name,
-            plan.runs.len()
+            states.len()
         );
         if name.is_some() {
-            for (run, state) in plan.runs.iter().zip(&states) {
+            for (run, state) in &states {
                 println!(
                     "  {}  {:<24} seed {:<4} {}",
                     run.run_id,
@@ -369,19 +381,21 @@ fn status(name: Option<&str>, reports: &Path) -> Result<()> {
 }
 
 fn describe(state: &RunState) -> String {
-    let error = |record: &RunRecord| match record
-        .evaluations
-        .last()
-        .and_then(|evaluation| evaluation.test_error)
-    {
-        Some(error) => format!("test error {error:.3}"),
+    let error = |record: &RunRecord| match record.evaluations.last().and_then(Evaluation::error) {
+        Some(error) => format!("error {error:.3}"),
         None => "no finite error".to_owned(),
     };
     match state {
         RunState::Missing => "not begun".to_owned(),
-        RunState::Begun(epochs) => format!("begun, {epochs} epochs done"),
+        RunState::Begun(record) => format!(
+            "begun, {} epochs done",
+            record.evaluations.len().saturating_sub(1)
+        ),
         RunState::Finished(record) => match record.end.as_ref().map(|end| &end.outcome) {
             Some(Outcome::Diverged { epoch }) => format!("diverged at epoch {epoch}"),
+            Some(Outcome::Stopped { epoch }) => {
+                format!("stopped after epoch {epoch}, {}", error(record))
+            }
             Some(Outcome::Failed { why }) => format!("failed: {why}"),
             Some(Outcome::Completed) | None => format!("finished, {}", error(record)),
         },

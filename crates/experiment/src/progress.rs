@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use adamix_experiment::{Event, Resolved, Store};
+use adamix_experiment::{Event, Left};
 use adamix_record::{Evaluation, Outcome};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -40,40 +40,27 @@ struct State {
 }
 
 impl Progress {
-    pub(crate) fn new(resolved: &Resolved, store: &Store) -> adamix_experiment::Result<Self> {
+    pub(crate) fn new(left: Left) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let terminal = !bars.is_hidden();
-        let mut missing = Vec::new();
-        for run in &resolved.plan.runs {
-            if !store.state(&run.run_id)?.is_final() {
-                missing.push(run);
-            }
-        }
-        let seeds = resolved
-            .plan
-            .seeds
-            .iter()
-            .filter(|seed| missing.iter().any(|run| run.seed == **seed))
-            .count();
-        let work = resolved.work();
         let total = bars.add(ProgressBar::new(1000));
         total.set_style(style("{bar:40} {msg}"));
         let now = Instant::now();
         let state = State {
             active: BTreeMap::new(),
-            work: missing.len() as f64 * work.run + seeds as f64 * work.start,
+            work: left.operations,
             done: 0.0,
             begun: now,
             last_line: now,
-            runs: resolved.plan.runs.len(),
-            ended: resolved.plan.runs.len() - missing.len(),
+            runs: left.of,
+            ended: left.of - left.runs,
         };
-        Ok(Self {
+        Self {
             bars,
             total,
             terminal,
             state: Mutex::new(state),
-        })
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -88,7 +75,7 @@ impl Progress {
                     "{:<20} seed {:<3} found finished in another experiment's folder",
                     run.arm, run.seed
                 ));
-                self.lock().ended += 1;
+                self.lock().ended += usize::from(!run.arm.contains('/'));
             }
             Event::StartCached { seed } => self.line(&format!(
                 "{:<20} seed {seed:<3} in the cache",
@@ -119,9 +106,10 @@ impl Progress {
                 epochs,
                 evaluation,
             } => {
-                let message = format!("test error {}", shown(evaluation.test_error));
+                let message = format!("error {}", shown(evaluation.error()));
                 self.advance(&key(&run.arm, run.seed), evaluation.epoch, epochs, &message);
             }
+            Event::RunPaused { run } => self.end(&key(&run.arm, run.seed)),
             Event::RunEnded { run, outcome, last } => {
                 self.end(&key(&run.arm, run.seed));
                 self.line(&format!(
@@ -130,13 +118,12 @@ impl Progress {
                     run.seed,
                     ended(outcome, last)
                 ));
-                self.lock().ended += 1;
+                self.lock().ended += usize::from(!run.arm.contains('/'));
             }
             Event::Work(work) => {
                 self.lock().done += work;
                 self.whole();
             }
-            Event::Spared(work) => self.lock().work -= work,
         }
     }
 
@@ -223,9 +210,9 @@ fn shown(error: Option<f64>) -> String {
 }
 
 fn ended(outcome: &Outcome, last: Option<&Evaluation>) -> String {
-    let (test, train, seconds) = match last {
+    let (error, train, seconds) = match last {
         Some(last) => (
-            shown(last.test_error),
+            shown(last.error()),
             shown(last.train_error),
             last.training_seconds,
         ),
@@ -233,10 +220,11 @@ fn ended(outcome: &Outcome, last: Option<&Evaluation>) -> String {
     };
     match outcome {
         Outcome::Completed => format!(
-            "test error {test}, train error {train}, {} of training",
+            "error {error}, train error {train}, {} of training",
             duration(seconds)
         ),
-        Outcome::Diverged { epoch } => format!("diverged at epoch {epoch}, test error {test}"),
+        Outcome::Diverged { epoch } => format!("diverged at epoch {epoch}, error {error}"),
+        Outcome::Stopped { epoch } => format!("stopped after epoch {epoch}, error {error}"),
         Outcome::Failed { why } => format!("failed: {why}"),
     }
 }

@@ -14,10 +14,10 @@ use adamix_record::{
 };
 use candle_core::{DType, Tensor};
 
-use crate::plan::Resolved;
+use crate::plan::{Series, SeriesArm};
 use crate::starts;
 use crate::store::{Recorder, Rounding, RunState, Store};
-use crate::{Error, Result, environment, mean_image_error};
+use crate::{Error, Resolved, Result, environment, mean_image_error, tune};
 
 /// Training images that the training error is taken on, the first ones.
 pub(crate) const EVALUATED_TRAIN_IMAGES: usize = 10_000;
@@ -86,6 +86,11 @@ pub enum Event<'a> {
         /// What was measured.
         evaluation: &'a Evaluation,
     },
+    /// A run came as far as it was to go for now: see [`Until::Pause`].
+    RunPaused {
+        /// The run.
+        run: &'a PlannedRun,
+    },
     /// A run ended.
     RunEnded {
         /// The run.
@@ -97,8 +102,26 @@ pub enum Event<'a> {
     },
     /// So much arithmetic was done: see [`Work`](crate::Work).
     Work(f64),
-    /// So much need not be done: it was found in the cache.
-    Spared(f64),
+}
+
+/// A run that is to be trained, and how far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The run.
+    pub run: PlannedRun,
+    /// How far.
+    pub until: Until,
+}
+
+/// How far a run is to be trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of its epochs.
+    End,
+    /// To the end of this epoch; its record stays open, so that it can go on.
+    Pause(u64),
+    /// To the end of this epoch, where its record ends.
+    Stop(u64),
 }
 
 /// What a call of [`run`] came to.
@@ -114,52 +137,114 @@ pub struct Summary {
     pub failed: usize,
 }
 
-/// Trains every run of the plan whose record is not complete, up to `jobs` at
-/// a time on a thread each, seed by seed so that arms can be compared early.
-/// What is recorded does not depend on `jobs`. `event` is called from all
-/// threads. Once `stop` is set, every run breaks off at its next update; what
-/// was evaluated is kept, and the next call goes on from there.
+/// Trains every run of the plan whose record is not complete, up to `threads`
+/// at a time on a thread each, protocol by protocol and seed by seed so that
+/// arms can be compared early. Where a protocol's settings are tuned, that is
+/// done first, and `resolved` and `plan.json` get what was chosen. What is
+/// recorded does not depend on `threads`. `event` is called from all threads.
+/// Once `stop` is set, every run breaks off at its next update; what was
+/// evaluated is kept, and the next call goes on from there.
 ///
 /// # Errors
 /// [`Error::Interrupted`] after `stop`; [`Error::Store`], [`Error::Record`]
 /// and [`Error::Compute`] where records or starts cannot be written or made. A
 /// run whose own computation fails is recorded as failed and is no error.
 pub fn run(
-    resolved: &Resolved,
+    resolved: &mut Resolved,
     dataset: &Dataset,
     store: &Store,
-    jobs: usize,
+    threads: usize,
     stop: &AtomicBool,
     event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary> {
     let mut summary = Summary::default();
-    let mut pending = Vec::new();
-    for seed in &resolved.plan.seeds {
-        for planned in resolved.plan.runs.iter().filter(|run| run.seed == *seed) {
-            match finished(store, planned, event)? {
-                Some(record) => {
-                    summary.found += 1;
-                    summary.count(record.end.as_ref().map(|end| &end.outcome));
-                }
-                None => pending.push(planned),
+    store.write_plan(&resolved.plan)?;
+    for place in 0..resolved.protocols.len() {
+        while let Some(search) = &mut resolved.protocols[place].search {
+            let next = search.next(store)?;
+            let idle = next.jobs.is_empty() && next.chosen.is_empty();
+            if !next.jobs.is_empty() {
+                let split = tune::split(dataset, &search.series.settings);
+                let split = split.as_ref().unwrap_or(dataset);
+                let series = &search.series;
+                train(
+                    series,
+                    next.jobs,
+                    split,
+                    store,
+                    threads,
+                    stop,
+                    event,
+                    &mut summary,
+                )?;
             }
+            if idle {
+                break;
+            }
+            // Also where grids were extended and nothing is chosen yet.
+            resolved.take_over(place, &next.chosen);
+            store.write_plan(&resolved.plan)?;
+        }
+        let series = &resolved.protocols[place].series;
+        let mut jobs: Vec<Job> = Vec::new();
+        for seed in &resolved.plan.protocols[place].seeds {
+            let of_seed = series.runs.iter().filter(|run| run.seed == *seed).cloned();
+            jobs.extend(of_seed.map(|run| Job {
+                run,
+                until: Until::End,
+            }));
+        }
+        train(
+            series,
+            jobs,
+            dataset,
+            store,
+            threads,
+            stop,
+            event,
+            &mut summary,
+        )?;
+    }
+    Ok(summary)
+}
+
+/// Trains these runs of a series as far as they are to go.
+#[allow(clippy::too_many_arguments)]
+fn train(
+    series: &Series,
+    jobs: Vec<Job>,
+    dataset: &Dataset,
+    store: &Store,
+    threads: usize,
+    stop: &AtomicBool,
+    event: &(dyn Fn(Event<'_>) + Sync),
+    summary: &mut Summary,
+) -> Result<()> {
+    let mut pending = Vec::new();
+    for job in jobs {
+        match finished(store, &job, event)? {
+            Some(record) => {
+                summary.found += 1;
+                summary.count(record.end.as_ref().map(|end| &end.outcome));
+            }
+            None => pending.push(job),
         }
     }
-    let train = first(&dataset.train, resolved.settings.train_images);
+    let train = first(&dataset.train, series.settings.train_images);
     let context = Context {
-        resolved,
+        series,
         evaluated_train: first(&train, EVALUATED_TRAIN_IMAGES),
         train,
-        test: &dataset.test,
+        held_out: &dataset.test,
         mean_image_error: mean_image_error(dataset),
         store,
-        jobs,
+        threads,
         stop,
         event,
     };
     let queue = Queue::new(&pending);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, pending.len().max(1)) {
+        for _ in 0..threads.clamp(1, pending.len().max(1)) {
             scope.spawn(|| {
                 let _guard = PanicGuard {
                     queue: &queue,
@@ -172,12 +257,12 @@ pub fn run(
                     }
                     let done = match task {
                         Task::Start(seed) => {
-                            starts::start(resolved, &context.train, seed, store, stop, event)
+                            starts::start(series, &context.train, seed, store, stop, event)
                                 .map(|network| queue.started(seed, network))
                         }
-                        Task::Run(planned, start) => context
-                            .run(planned, &start)
-                            .map(|outcome| queue.ended(&outcome)),
+                        Task::Run(job, start) => {
+                            context.run(job, &start).map(|outcome| queue.ended(outcome))
+                        }
                     };
                     if let Err(error) = done {
                         // The first error ends the others at their next update.
@@ -196,7 +281,7 @@ pub fn run(
         summary.trained += 1;
         summary.count(Some(outcome));
     }
-    Ok(summary)
+    Ok(())
 }
 
 impl Summary {
@@ -204,27 +289,42 @@ impl Summary {
         match outcome {
             Some(Outcome::Diverged { .. }) => self.diverged += 1,
             Some(Outcome::Failed { .. }) => self.failed += 1,
-            Some(Outcome::Completed) | None => {}
+            Some(Outcome::Completed | Outcome::Stopped { .. }) | None => {}
         }
     }
 }
 
-/// The record of a run that is finished here or in a sibling folder.
+/// The record of a run that is finished here or in a sibling folder. One that a
+/// search stopped is not finished where it is to go further.
 fn finished(
     store: &Store,
-    run: &PlannedRun,
+    job: &Job,
     event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Option<Box<RunRecord>>> {
+    let run = &job.run;
+    let far_enough = |record: &RunRecord| {
+        let stopped = match record.end.as_ref().map(|end| &end.outcome) {
+            Some(Outcome::Stopped { epoch }) => *epoch,
+            _ => return true,
+        };
+        match job.until {
+            Until::End => false,
+            Until::Pause(epoch) | Until::Stop(epoch) => epoch <= stopped,
+        }
+    };
     let state = store.state(&run.run_id)?;
     if state.is_final()
         && let RunState::Finished(record) = state
     {
+        if !far_enough(&record) {
+            return Ok(None);
+        }
         // A process killed at the wrong moment may have left it.
         store.remove_checkpoint(&run.run_id);
         event(Event::Skipped(run));
         return Ok(Some(record));
     }
-    let adopted = store.adopt(&run.run_id, &Rounding::here())?;
+    let adopted = store.adopt(&run.run_id, &Rounding::here(), &far_enough)?;
     if adopted.is_some() {
         event(Event::Adopted(run));
     }
@@ -247,7 +347,7 @@ struct Queue<'a> {
 }
 
 struct State<'a> {
-    runs: Vec<&'a PlannedRun>,
+    runs: Vec<&'a Job>,
     /// Starts of the seeds that have runs left; `None` while in training.
     starts: BTreeMap<u64, Option<Autoencoder>>,
     ended: Vec<Outcome>,
@@ -256,13 +356,13 @@ struct State<'a> {
 
 enum Task<'a> {
     Start(u64),
-    Run(&'a PlannedRun, Autoencoder),
+    Run(&'a Job, Autoencoder),
 }
 
 impl<'a> Queue<'a> {
-    fn new(runs: &[&'a PlannedRun]) -> Self {
+    fn new(jobs: &'a [Job]) -> Self {
         let state = State {
-            runs: runs.to_vec(),
+            runs: jobs.iter().collect(),
             starts: BTreeMap::new(),
             ended: Vec::new(),
             error: None,
@@ -290,24 +390,25 @@ impl<'a> Queue<'a> {
             let ready = state
                 .runs
                 .iter()
-                .position(|run| matches!(state.starts.get(&run.seed), Some(Some(_))));
+                .position(|job| matches!(state.starts.get(&job.run.seed), Some(Some(_))));
             if let Some(index) = ready {
-                let run = state.runs.remove(index);
-                let last = !state.runs.iter().any(|other| other.seed == run.seed);
+                let job = state.runs.remove(index);
+                let seed = job.run.seed;
+                let last = !state.runs.iter().any(|other| other.run.seed == seed);
                 let start = if last {
-                    state.starts.remove(&run.seed)
+                    state.starts.remove(&seed)
                 } else {
-                    state.starts.get(&run.seed).cloned()
+                    state.starts.get(&seed).cloned()
                 };
                 if let Some(Some(start)) = start {
-                    return Some(Task::Run(run, start));
+                    return Some(Task::Run(job, start));
                 }
             }
             let untrained = state
                 .runs
                 .iter()
-                .find(|run| !state.starts.contains_key(&run.seed))
-                .map(|run| run.seed);
+                .map(|job| job.run.seed)
+                .find(|seed| !state.starts.contains_key(seed));
             if let Some(seed) = untrained {
                 state.starts.insert(seed, None);
                 return Some(Task::Start(seed));
@@ -324,8 +425,9 @@ impl<'a> Queue<'a> {
         self.changed.notify_all();
     }
 
-    fn ended(&self, outcome: &Outcome) {
-        self.lock().ended.push(outcome.clone());
+    /// A run ended, or paused where there is no outcome.
+    fn ended(&self, outcome: Option<Outcome>) {
+        self.lock().ended.extend(outcome);
     }
 
     /// The first error is kept; that others were interrupted follows from it.
@@ -367,30 +469,38 @@ impl Drop for PanicGuard<'_, '_> {
 
 /// What all runs share.
 struct Context<'a> {
-    resolved: &'a Resolved,
+    series: &'a Series,
     train: Images,
     evaluated_train: Images,
-    test: &'a Images,
+    held_out: &'a Images,
     mean_image_error: f64,
     store: &'a Store,
-    jobs: usize,
+    threads: usize,
     stop: &'a AtomicBool,
     event: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
 impl Context<'_> {
-    /// Trains one run from `start` to its end, or on from its checkpoint.
-    fn run(&self, planned: &PlannedRun, start: &Autoencoder) -> Result<Outcome> {
-        let header = self.header(planned);
-        let (training, lines) = match self.begin(planned, start, &header) {
+    /// Trains one run from `start`, or on from its checkpoint, as far as it is
+    /// to go; `None` where it is then to go on later.
+    fn run(&self, job: &Job, start: &Autoencoder) -> Result<Option<Outcome>> {
+        let planned = &job.run;
+        let Some(arm) = self.series.arm(planned) else {
+            return Ok(None);
+        };
+        let header = self.header(planned, arm);
+        let (training, lines) = match self.begin(arm, start, &header) {
             Ok((training, lines)) => (Ok(training), lines),
             Err(why) => (Err(Stopped::Run(why)), vec![Line::Header(header)]),
         };
         let mut recorder = self.store.begin(&planned.run_id, &lines)?;
-        let trained =
-            training.and_then(|training| self.train(planned, training, lines, &mut recorder));
+        let trained = training.and_then(|training| self.train(job, training, lines, &mut recorder));
         let (outcome, weights_sha256, last) = match trained {
-            Ok(trained) => trained,
+            Ok(Some(trained)) => trained,
+            Ok(None) => {
+                (self.event)(Event::RunPaused { run: planned });
+                return Ok(None);
+            }
             Err(Stopped::Here(error)) => return Err(error),
             Err(Stopped::Run(why)) => (
                 Outcome::Failed {
@@ -410,24 +520,24 @@ impl Context<'_> {
             outcome: &outcome,
             last: last.as_ref(),
         });
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
     /// The training of a run and the lines of its record so far: from its
     /// checkpoint, or, where there is none that fits, from `start`.
     fn begin(
         &self,
-        planned: &PlannedRun,
+        arm: &SeriesArm,
         start: &Autoencoder,
         header: &Header,
     ) -> candle_core::Result<(FineTuning<'_>, Vec<Line>)> {
-        let fine = &self.resolved.settings.fine_tuning;
+        let fine = &self.series.settings.fine_tuning;
         let new = || {
             FineTuning::new(
                 &self.train,
                 start.copy()?,
-                vec![self.resolved.optimizer(self.arm(planned))],
-                &[planned.seed],
+                vec![self.series.optimizer(arm)],
+                &[header.seed],
                 fine.batch_size,
                 fine.loss,
                 fine.gradient,
@@ -442,21 +552,27 @@ impl Context<'_> {
         Ok((new()?, vec![Line::Header(header.clone())]))
     }
 
-    /// Trains to the end. `lines` is what its record holds already.
+    /// Trains as far as the job says; `None` where the run is paused there.
+    /// `lines` is what its record holds already.
     fn train(
         &self,
-        planned: &PlannedRun,
+        job: &Job,
         mut training: FineTuning<'_>,
         lines: Vec<Line>,
         recorder: &mut Recorder,
-    ) -> std::result::Result<(Outcome, Option<String>, Option<Evaluation>), Stopped> {
-        let epochs = self.resolved.settings.fine_tuning.epochs;
+    ) -> std::result::Result<Option<Trained>, Stopped> {
+        let planned = &job.run;
+        let epochs = self.series.settings.fine_tuning.epochs;
+        let until = match job.until {
+            Until::End => epochs,
+            Until::Pause(epoch) | Until::Stop(epoch) => epoch.min(epochs),
+        };
         let mut workspace = Workspace::new(training.network(), EVALUATION_BATCH)?;
-        let work = self.resolved.work();
+        let work = self.series.work();
         (self.event)(Event::RunBegun {
             run: planned,
             done: training.epochs(),
-            epochs,
+            epochs: until,
         });
         let mut last = lines.into_iter().rev().find_map(|line| match line {
             Line::Evaluation(evaluation) => Some(evaluation),
@@ -465,17 +581,12 @@ impl Context<'_> {
         let mut seconds = last
             .as_ref()
             .map_or(0.0, |evaluation| evaluation.training_seconds);
-        if last.is_some() {
-            let epoch = work.evaluation + self.resolved.steps_per_epoch() as f64 * work.step;
-            (self.event)(Event::Spared(
-                work.evaluation + training.epochs() as f64 * epoch,
-            ));
-        } else {
+        if last.is_none() {
             let evaluation = self.evaluate(&training, &mut workspace, seconds)?;
             recorder.write(&Line::Evaluation(evaluation.clone()))?;
             (self.event)(Event::RunEvaluated {
                 run: planned,
-                epochs,
+                epochs: until,
                 evaluation: &evaluation,
             });
             (self.event)(Event::Work(work.evaluation));
@@ -484,7 +595,7 @@ impl Context<'_> {
         let mut outcome = last
             .as_ref()
             .and_then(|evaluation| self.diverged(evaluation));
-        while outcome.is_none() && training.epochs() < epochs {
+        while outcome.is_none() && training.epochs() < until {
             let clock = Instant::now();
             let ended = training.epoch(&mut || {
                 (self.event)(Event::Work(work.step));
@@ -504,41 +615,43 @@ impl Context<'_> {
             recorder.checkpoint(&training.state()?)?;
             (self.event)(Event::RunEvaluated {
                 run: planned,
-                epochs,
+                epochs: until,
                 evaluation: &evaluation,
             });
             (self.event)(Event::Work(work.evaluation));
             outcome = self.diverged(&evaluation);
             last = Some(evaluation);
         }
-        recorder.write(&Line::Samples(self.samples(&training, &mut workspace)?))?;
+        let outcome = match (outcome, job.until) {
+            (Some(diverged), _) => diverged,
+            (None, Until::Pause(_)) if until < epochs => return Ok(None),
+            (None, Until::Stop(epoch)) if until < epochs => Outcome::Stopped { epoch },
+            (None, _) => Outcome::Completed,
+        };
+        if !self.validates() {
+            recorder.write(&Line::Samples(self.samples(&training, &mut workspace)?))?;
+        }
         let hash = weights_sha256(training.network())?;
-        Ok((outcome.unwrap_or(Outcome::Completed), Some(hash), last))
+        Ok(Some((outcome, Some(hash), last)))
     }
 
-    fn arm(&self, planned: &PlannedRun) -> usize {
-        self.resolved
-            .plan
-            .arms
-            .iter()
-            .position(|arm| arm.name == planned.arm)
-            .unwrap_or_default()
+    /// Whether the error is taken on validation images: a tuning run.
+    fn validates(&self) -> bool {
+        self.series.settings.validation_images.is_some()
     }
 
-    fn header(&self, planned: &PlannedRun) -> Header {
+    fn header(&self, planned: &PlannedRun, arm: &SeriesArm) -> Header {
         Header {
             schema: SCHEMA,
             semantics: SEMANTICS_VERSION,
             run_id: planned.run_id.clone(),
-            experiment_hash: self.resolved.plan.experiment_hash.clone(),
-            settings: self
-                .resolved
-                .run_settings(&self.resolved.plan.arms[self.arm(planned)]),
+            protocol_hash: self.series.hash.clone(),
+            settings: self.series.run_settings(arm),
             seed: planned.seed,
-            data: self.resolved.plan.data.clone(),
+            data: self.series.data.clone(),
             backend: Backend::Cpu,
             kernel: kernel_name(),
-            environment: environment(self.jobs),
+            environment: environment(self.threads),
         }
     }
 
@@ -555,11 +668,19 @@ impl Context<'_> {
                     .reconstruction_errors(images, workspace)?[0],
             ))
         };
+        let train_error = error(&self.evaluated_train)?;
+        let held_out = error(self.held_out)?;
+        let (test_error, validation_error) = if self.validates() {
+            (None, held_out)
+        } else {
+            (held_out, None)
+        };
         Ok(Evaluation {
             epoch: training.epochs(),
             update: training.updates(),
-            train_error: error(&self.evaluated_train)?,
-            test_error: error(self.test)?,
+            train_error,
+            test_error,
+            validation_error,
             weights_learning_rate: training.learning_rate(0, ParamKind::Weight),
             biases_learning_rate: training.learning_rate(0, ParamKind::Bias),
             training_seconds,
@@ -568,8 +689,8 @@ impl Context<'_> {
 
     /// Non-finite, or from epoch 1 on above the mean image's error.
     fn diverged(&self, evaluation: &Evaluation) -> Option<Outcome> {
-        let fine = match (evaluation.test_error, evaluation.train_error) {
-            (Some(test), Some(_)) => evaluation.epoch == 0 || test <= self.mean_image_error,
+        let fine = match (evaluation.error(), evaluation.train_error) {
+            (Some(error), Some(_)) => evaluation.epoch == 0 || error <= self.mean_image_error,
             _ => false,
         };
         (!fine).then_some(Outcome::Diverged {
@@ -583,7 +704,7 @@ impl Context<'_> {
         workspace: &mut Workspace,
     ) -> candle_core::Result<Samples> {
         let network = training.network();
-        let ten = ten_images(self.test);
+        let ten = ten_images(self.held_out);
         let last = network.layers().len() - 1;
         let outputs = numbers(&network.outputs(&ten, last, workspace)?)?;
         let errors = outputs
@@ -598,7 +719,7 @@ impl Context<'_> {
                 )
             })
             .collect();
-        let coded = first(self.test, CODES);
+        let coded = first(self.held_out, CODES);
         let layer = network.code_layer();
         let width = network.layers()[layer].biases.dims()[1];
         let codes = numbers(&network.outputs(&coded, layer, workspace)?)?;
@@ -635,6 +756,9 @@ impl Context<'_> {
         })
     }
 }
+
+/// How a run ended, the hash of its weights, and its last evaluation.
+type Trained = (Outcome, Option<String>, Option<Evaluation>);
 
 /// Why a run did not come to its end.
 enum Stopped {

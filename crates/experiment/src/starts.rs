@@ -6,29 +6,20 @@ use adamix_autoencoder::{Autoencoder, PreTraining, kernel_name};
 use adamix_record::{SEMANTICS_VERSION, canonical_json, sha256_hex};
 use serde_json::json;
 
-use crate::plan::Resolved;
+use crate::plan::Series;
 use crate::run::Event;
 use crate::store::{self, Store};
 use crate::{Error, Result, environment};
 
-/// The pre-trained network of `seed`, shared by all arms: from the cache, or
-/// trained and put there. A training broken off goes on after its last epoch.
-pub(crate) fn start(
-    resolved: &Resolved,
-    images: &Images,
-    seed: u64,
-    store: &Store,
-    stop: &AtomicBool,
-    event: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<Autoencoder> {
-    let doing = || format!("pre-training of seed {seed}");
-    let settings = &resolved.settings;
+/// Name of the pre-trained network of `seed` in the cache.
+pub(crate) fn id(series: &Series, seed: u64) -> String {
+    let settings = &series.settings;
     let everything = json!({
         "layer-sizes": settings.layer_sizes,
         "train-images": settings.train_images,
         "pre-training": settings.pre_training,
         "seed": seed,
-        "data-sha256": resolved.plan.data.sha256,
+        "data-sha256": series.data.sha256,
         "semantics": SEMANTICS_VERSION,
         "kernel": kernel_name(),
         // Its caches decide how the kernel cuts its sums.
@@ -36,6 +27,22 @@ pub(crate) fn start(
     });
     let mut id = sha256_hex(canonical_json(&everything).as_bytes());
     id.truncate(16);
+    id
+}
+
+/// The pre-trained network of `seed`, shared by all arms: from the cache, or
+/// trained and put there. A training broken off goes on after its last epoch.
+pub(crate) fn start(
+    series: &Series,
+    images: &Images,
+    seed: u64,
+    store: &Store,
+    stop: &AtomicBool,
+    event: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<Autoencoder> {
+    let doing = || format!("pre-training of seed {seed}");
+    let settings = &series.settings;
+    let id = id(series, seed);
     let new = || {
         PreTraining::new(
             images,
@@ -55,7 +62,6 @@ pub(crate) fn start(
     let (finished, partial) = (store.start(&id, false), store.start(&id, true));
     if let Some(training) = restored(&finished).filter(PreTraining::is_done) {
         event(Event::StartCached { seed });
-        event(Event::Spared(resolved.work().start));
         return training.into_autoencoder().map_err(Error::compute(doing()));
     }
     let mut training = match restored(&partial) {
@@ -65,8 +71,7 @@ pub(crate) fn start(
     let (done, epochs) = training.progress();
     event(Event::StartBegun { seed, done, epochs });
     let steps = (settings.train_images / settings.pre_training.batch_size).max(1);
-    let work = resolved.work().start / (epochs.max(1) as f64 * steps as f64);
-    event(Event::Spared(work * (done * steps as u64) as f64));
+    let work = series.work().start / (epochs.max(1) as f64 * steps as f64);
     while !training.is_done() {
         let mut after_step = || {
             event(Event::Work(work));

@@ -27,9 +27,9 @@ pub struct Store {
 pub enum RunState {
     /// Its record is complete.
     Finished(Box<RunRecord>),
-    /// It was begun; so many epochs are evaluated.
-    Begun(u64),
-    /// Nothing is there.
+    /// It was begun: its record so far.
+    Begun(Box<RunRecord>),
+    /// Nothing is there that could be gone on from.
     Missing,
 }
 
@@ -156,22 +156,24 @@ impl Store {
         if path.exists() {
             return Ok(RunState::Finished(Box::new(RunRecord::read(&path)?)));
         }
-        let partial = self.partial(run_id);
-        Ok(match RunRecord::read(&partial) {
-            Ok(record) => RunState::Begun((record.evaluations.len() as u64).saturating_sub(1)),
-            // It holds nothing that could be gone on from.
-            Err(_) if partial.exists() => RunState::Begun(0),
+        Ok(match RunRecord::read(&self.partial(run_id)) {
+            Ok(record) => RunState::Begun(Box::new(record)),
             Err(_) => RunState::Missing,
         })
     }
 
     /// Copies the record of a run that another experiment has finished, if
-    /// there is one: run ids name everything that decides the numbers, up to
+    /// there is one that went `far_enough`: run ids name everything that decides the numbers, up to
     /// the rounding of the processor, which must be this one's.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Record`].
-    pub(crate) fn adopt(&self, run_id: &RunId, here: &Rounding) -> Result<Option<Box<RunRecord>>> {
+    pub(crate) fn adopt(
+        &self,
+        run_id: &RunId,
+        here: &Rounding,
+        far_enough: &dyn Fn(&RunRecord) -> bool,
+    ) -> Result<Option<Box<RunRecord>>> {
         let mut folders: Vec<PathBuf> = std::fs::read_dir(&self.reports)
             .into_iter()
             .flatten()
@@ -185,7 +187,7 @@ impl Store {
                 continue;
             }
             let record = RunRecord::read(&path)?;
-            if failed(&record) || Rounding::of(&record.header) != *here {
+            if failed(&record) || !far_enough(&record) || Rounding::of(&record.header) != *here {
                 continue;
             }
             let bytes = std::fs::read(&path).map_err(|e| Error::store(&path, e))?;

@@ -65,6 +65,14 @@ pub trait UpdateRule: Copy {
         Ok(())
     }
 
+    /// The learning rate that gives a small gradient the step which SGD gives
+    /// it at rate 1: `sqrt(K)` where the rate is divided by the root of `K` and
+    /// more. `None` where the step does not shrink with the gradient, so that
+    /// there is no such rate.
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(1.0)
+    }
+
     /// How many numbers of state a parameter takes.
     fn state_len(&self) -> usize {
         0
@@ -153,6 +161,20 @@ macro_rules! rules {
             /// [`Invalid`] naming the constant, its value and what is allowed.
             pub fn check(&self) -> Result<(), Invalid> {
                 match self { $(Self::$Type(rule) => rule.check(),)* }
+            }
+
+            /// The learning rate that gives a small gradient the step which SGD
+            /// gives it at rate 1; `None` where the step does not shrink with
+            /// the gradient.
+            ///
+            /// ```
+            /// use adamix_optim::{Rule, rules::{Adagrad, Adam}};
+            /// let rule = Rule::Adagrad(Adagrad { k: 0.01, ..Adagrad::default() });
+            /// assert_eq!(rule.small_gradient_rate(), Some(0.1));
+            /// assert_eq!(Rule::Adam(Adam::default()).small_gradient_rate(), None);
+            /// ```
+            pub fn small_gradient_rate(&self) -> Option<f64> {
+                match self { $(Self::$Type(rule) => rule.small_gradient_rate(),)* }
             }
 
             /// Does `work` with the rule's own type.

@@ -150,6 +150,19 @@ impl Schedule {
         }
     }
 
+    /// This schedule with every rate multiplied by `factor`.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        match &mut self {
+            Self::Constant { learning_rate }
+            | Self::Power { learning_rate, .. }
+            | Self::Exponential { learning_rate, .. }
+            | Self::PowerTimesExponential { learning_rate, .. }
+            | Self::PowerExponential { learning_rate, .. } => *learning_rate *= factor,
+        }
+        self
+    }
+
     /// This schedule, whose `r` is given in epochs whatever it counts, with
     /// `r` in the unit that it counts. So the choice of [`Per`] changes how
     /// fine the steps are, not how fast the rate falls.

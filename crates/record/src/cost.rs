@@ -1,40 +1,44 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Environment;
+use crate::{Environment, Plan};
 
-/// What one update of each arm costs: counted, and timed with the arms
-/// interleaved in one process, so that drift of the machine hits all alike.
+/// What one update costs: counted, and timed with all entries interleaved in
+/// one process, so that drift of the machine hits all alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Cost {
     /// [`SCHEMA`](crate::SCHEMA) of the writer.
     pub schema: u32,
-    /// [`Plan::experiment_hash`](crate::Plan::experiment_hash) of the experiment it is of.
-    pub experiment_hash: String,
+    /// [`Protocol::hash`](crate::Protocol::hash) of each protocol of the plan, by its name.
+    pub protocols: BTreeMap<String, String>,
     /// SHA-256 of the data set, which decides the network's sizes.
     pub data_sha256: String,
     /// The machine that was timed.
     pub environment: Environment,
-    /// Parameters of the network, weights and biases.
-    pub parameters: u64,
-    /// Updates of one epoch.
-    pub steps_per_epoch: u64,
-    /// One entry an arm, in the plan's order.
-    pub arms: Vec<ArmCost>,
+    /// One entry for all arms whose updates are the same work: the same rules,
+    /// state, network and batch size, whatever their learning rates and real
+    /// constants.
+    pub entries: Vec<UpdateTimes>,
 }
 
-/// Cost of one arm.
+/// Cost of the update of one kind of arm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ArmCost {
-    /// [`Arm::name`](crate::Arm::name).
-    pub arm: String,
+pub struct UpdateTimes {
+    /// The arms, as `protocol/arm`.
+    pub arms: Vec<String>,
+    /// Images an update.
+    pub batch_size: usize,
+    /// Updates of one epoch.
+    pub steps_per_epoch: u64,
     /// The weights' rule, with the number of weights.
     pub weights: GroupCost,
     /// The biases' rule, with the number of biases.
     pub biases: GroupCost,
     /// Seconds of one update of all parameters alone, one entry a round;
-    /// entry `i` of every arm was timed in the same round.
+    /// number `i` of every entry was timed in the same round.
     pub update_seconds: Vec<f64>,
     /// Seconds of one whole training step (forward, backward, update), one
     /// entry a round, timed likewise.
@@ -45,6 +49,8 @@ pub struct ArmCost {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GroupCost {
+    /// Name of the rule.
+    pub rule: String,
     /// Number of parameters in the group.
     pub parameters: u64,
     /// Cost of one parameter's update.
@@ -91,7 +97,22 @@ impl UpdateCost {
     }
 }
 
-impl ArmCost {
+impl Cost {
+    /// Whether it is of this plan.
+    pub fn fits(&self, plan: &Plan) -> bool {
+        let hashes = plan.protocols.iter().map(|p| (&p.name, &p.hash));
+        self.data_sha256 == plan.data.sha256
+            && self.protocols.iter().eq(hashes.collect::<BTreeMap<_, _>>())
+    }
+
+    /// The entry of an arm.
+    pub fn of(&self, protocol: &str, arm: &str) -> Option<&UpdateTimes> {
+        let name = format!("{protocol}/{arm}");
+        self.entries.iter().find(|entry| entry.arms.contains(&name))
+    }
+}
+
+impl UpdateTimes {
     /// Mean over all parameters of a figure of [`UpdateCost`], weights and
     /// biases each by their number.
     pub fn per_parameter(&self, figure: impl Fn(&UpdateCost) -> f64) -> f64 {

@@ -4,33 +4,39 @@
 //!
 //! | file | type | written by |
 //! |---|---|---|
-//! | `plan.json` | [`Plan`]: arms, seeds and the run ids they come to | `adamix run`, before the first run |
+//! | `plan.json` | [`Plan`]: claims, protocols, arms, seeds and the run ids they come to | `adamix run`, before the first run |
 //! | `runs/<run id>.jsonl` | [`RunRecord`]: one [`Line`] a line | `adamix run`, streamed to `.partial`, renamed at its end |
 //! | `anchors.json` | [`Anchors`]: figures of the data set itself | `adamix run` |
-//! | `cost.json` | [`Cost`]: counted and timed cost of every arm | `adamix run`, after the last run |
+//! | `cost.json` | [`Cost`]: counted and timed cost of an update | `adamix run`, after the last run |
 //!
 //! The report is made from these files alone. This crate knows no tensor and
 //! no clock: serde types, their canonical form and their files.
 
 mod anchors;
+mod claim;
 mod cost;
 mod error;
 mod id;
 mod plan;
 mod run;
+mod text;
 
 pub use anchors::{Anchors, PrincipalComponents};
-pub use cost::{ArmCost, Cost, GroupCost, UpdateCost};
+pub use claim::{Claim, Comparison, Statistic};
+pub use cost::{Cost, GroupCost, UpdateCost, UpdateTimes};
 pub use error::Error;
 pub use id::{RunId, canonical_json, sha256_hex};
-pub use plan::{Arm, Plan, PlannedRun, Protocol, Role};
+pub use plan::{
+    Arm, Axis, Candidate, Detail, Plan, PlannedRun, Protocol, Reading, Role, Rung, TunedArm, Tuning,
+};
 pub use run::{
     Backend, DataIdentity, Diagnostics, End, Environment, Evaluation, Header, LayerGradient, Line,
     Outcome, RunRecord, Samples,
 };
+pub use text::Text;
 
 /// Version of the files' form. A reader refuses any other.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Version of the numerics: raised whenever the same settings and seed would
 /// give other bits than before. Part of every [`RunId`].

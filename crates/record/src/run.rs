@@ -17,7 +17,7 @@ pub enum Line {
     Evaluation(Evaluation),
     /// After every epoch.
     Diagnostics(Diagnostics),
-    /// Once, after the last epoch.
+    /// Once, after the last epoch; not in a tuning run.
     Samples(Samples),
     /// Last line.
     End(End),
@@ -33,8 +33,8 @@ pub struct Header {
     pub semantics: u32,
     /// Its id: equal to that computed from the fields below.
     pub run_id: RunId,
-    /// [`Plan::experiment_hash`](crate::Plan::experiment_hash) of the experiment that ran it.
-    pub experiment_hash: String,
+    /// [`Protocol::hash`](crate::Protocol::hash) of the protocol that ran it.
+    pub protocol_hash: String,
     /// Resolved settings: protocol and arm, no label.
     pub settings: Value,
     /// Seed of every random stream.
@@ -113,8 +113,12 @@ pub struct Evaluation {
     pub update: u64,
     /// Reconstruction error on the first 10,000 training images used (all, if fewer).
     pub train_error: Option<f64>,
-    /// Reconstruction error on the test images.
+    /// Reconstruction error on the test images; `None` in a tuning run, which
+    /// sees none of them.
     pub test_error: Option<f64>,
+    /// Reconstruction error on the validation images, in a tuning run only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_error: Option<f64>,
     /// Learning rate of the weights at the next update.
     pub weights_learning_rate: f64,
     /// Learning rate of the biases at the next update.
@@ -181,10 +185,17 @@ pub struct End {
 pub enum Outcome {
     /// All epochs done.
     Completed,
-    /// The error became non-finite, or from epoch 1 on exceeded the error of
+    /// An error became non-finite, or the test error (in a tuning run the
+    /// validation error) from epoch 1 on exceeded the error of
     /// the mean image; the run was stopped there.
     Diverged {
         /// Epochs done when that was seen.
+        epoch: u64,
+    },
+    /// A candidate of a tuning that was not among those kept after so many
+    /// epochs.
+    Stopped {
+        /// Epochs done.
         epoch: u64,
     },
     /// The program could not go on.
@@ -207,6 +218,14 @@ pub struct RunRecord {
     pub samples: Option<Samples>,
     /// The end; `None` only for a `.partial` file.
     pub end: Option<End>,
+}
+
+impl Evaluation {
+    /// The error that the run is judged by: on the test images, in a tuning
+    /// run on the validation images; `None` where it is not finite.
+    pub fn error(&self) -> Option<f64> {
+        self.validation_error.or(self.test_error)
+    }
 }
 
 impl RunRecord {

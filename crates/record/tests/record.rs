@@ -30,6 +30,7 @@ fn lines() -> Vec<Line> {
             epoch,
             update: 10 * epoch,
             train_error: Some(0.1 + epoch as f64),
+            validation_error: None,
             test_error: (epoch < 2).then_some(1.0 / 3.0),
             weights_learning_rate: 0.1,
             biases_learning_rate: 0.2,
@@ -51,7 +52,7 @@ fn lines() -> Vec<Line> {
             schema: SCHEMA,
             semantics: SEMANTICS_VERSION,
             run_id: RunId::new(&settings, 3, "ab", Backend::Cpu),
-            experiment_hash: "ef".into(),
+            protocol_hash: "ef".into(),
             settings,
             seed: 3,
             data: DataIdentity {
@@ -215,7 +216,7 @@ fn a_plan_is_checked() {
         title: "Small".into(),
         command: "cargo xtask reproduce small".into(),
         analysis: String::new(),
-        experiment_hash: "00".into(),
+        protocol_hash: "00".into(),
         data: DataIdentity {
             name: "curves".into(),
             canonical: true,

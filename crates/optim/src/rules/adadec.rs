@@ -65,6 +65,10 @@ impl UpdateRule for Adadec {
         at_least("tau", self.tau as f64, 1.0)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn state_len(&self) -> usize {
         if self.tau == 1 { 1 } else { RING + self.tau as usize }
     }

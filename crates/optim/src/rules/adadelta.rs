@@ -40,6 +40,10 @@ impl UpdateRule for Adadelta {
         positive("eps", self.eps)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        None
+    }
+
     fn state_len(&self) -> usize {
         2
     }

@@ -40,6 +40,10 @@ impl UpdateRule for Adagrad {
         at_least("initial-accumulator", self.initial_accumulator, 0.0)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn state_len(&self) -> usize {
         1
     }

@@ -50,6 +50,10 @@ impl UpdateRule for Adam {
         positive("eps", self.eps)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        None
+    }
+
     fn state_len(&self) -> usize {
         2
     }

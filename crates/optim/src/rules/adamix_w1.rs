@@ -39,6 +39,10 @@ impl UpdateRule for AdamixW1 {
         positive("k", self.k)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn scalars(&self, moment: &Moment) -> Scalars {
         pad([moment.learning_rate, self.k])
     }

@@ -43,6 +43,10 @@ impl UpdateRule for AdamixW2 {
         positive("k", self.k)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn state_len(&self) -> usize {
         2
     }

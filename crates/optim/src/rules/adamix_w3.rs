@@ -41,6 +41,10 @@ impl UpdateRule for AdamixW3 {
         at_least("k", self.k, 1.0)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn state_len(&self) -> usize {
         1
     }

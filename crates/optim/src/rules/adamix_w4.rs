@@ -40,6 +40,10 @@ impl UpdateRule for AdamixW4 {
         positive("k", self.k)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn scalars(&self, moment: &Moment) -> Scalars {
         let rate = moment.learning_rate / (self.k + moment.sum_of_squares).sqrt();
         pad([rate])

@@ -39,6 +39,10 @@ impl UpdateRule for AdamixW5 {
         positive("k", self.k)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        Some(self.k.sqrt())
+    }
+
     fn state_len(&self) -> usize {
         1
     }

@@ -45,6 +45,10 @@ impl UpdateRule for Adamw {
         at_least("weight-decay", self.weight_decay, 0.0)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        None
+    }
+
     fn state_len(&self) -> usize {
         2
     }

@@ -39,6 +39,10 @@ impl UpdateRule for Rmsprop {
         positive("eps", self.eps)
     }
 
+    fn small_gradient_rate(&self) -> Option<f64> {
+        None
+    }
+
     fn state_len(&self) -> usize {
         1
     }
