@@ -1,9 +1,11 @@
 //! The protocols of an experiment file: the file's settings, with those of a
-//! protocol or of a combination of readings in their place.
+//! protocol or of a combination of readings in their place. Readings and
+//! crosses run the arms that the claims and the control need; baselines stand
+//! in the file's own protocols only.
 
 use std::collections::BTreeMap;
 
-use adamix_record::Text;
+use adamix_record::{Role, Text};
 use serde_json::{Map, Value};
 
 use crate::file::{CrossFile, DetailFile, Experiment, ExperimentFile, TuneFile, repeated};
@@ -71,6 +73,11 @@ pub(crate) fn protocols(experiment: &Experiment) -> Result<Vec<Cell>> {
     }
     for cross in &file.crosses {
         for choices in combinations(experiment, cross)? {
+            // The default and each reading by itself are there already.
+            let changed = choices.iter().filter(|(_, place)| *place > 0).count();
+            if cross.tune.is_none() && changed < 2 {
+                continue;
+            }
             let mut cell = cell(experiment, &choices, cross.tune.as_ref())?;
             cell.name = format!("{}/{}", cross.name, cell.name);
             cells.push(cell);
@@ -141,13 +148,17 @@ fn cell(experiment: &Experiment, choices: &[Choice<'_>], tune: Option<&TuneFile>
     } else {
         format!("reading `{name}`, ")
     };
+    let mut file = changed(experiment, &within, &patches)?;
+    if !choices.is_empty() {
+        file.arms.retain(|arm| arm.role != Role::Baseline);
+    }
     let joined = |text: fn(&Text) -> &str, separator| {
         let parts: Vec<&str> = labels.iter().map(|label| text(label)).collect();
         parts.join(separator)
     };
     Ok(Cell {
         label: Text::new(joined(|t| &t.en, "; "), joined(|t| &t.zh, "；")),
-        file: changed(experiment, &within, &patches)?,
+        file,
         name,
         readings,
         tune: tune.cloned(),

@@ -3,128 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod place;
 
-use adamix_autoencoder::dataset::{Dataset, Images};
-use adamix_autoencoder::random::{Purpose, Stream};
-use adamix_record::{Anchors, Cost, Outcome, Plan, RunRecord, read_json};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-/// A folder with data, an experiment, and places for reports and cache.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-const ARMS: &str = r#"
-[[arm]]
-name = "adamix"
-label = "AdaMix"
-role = "adamix"
-weights = { rule = "adamix-w1", schedule = { kind = "constant", learning-rate = 0.1 } }
-biases = { rule = "sgd", schedule = { kind = "power", learning-rate = 0.1, r = 10 } }
-
-[[arm]]
-name = "adagrad"
-label = "AdaGrad"
-role = "adagrad"
-weights = { rule = "adagrad", schedule = { kind = "constant", learning-rate = 0.1 } }
-biases = { rule = "adagrad", schedule = { kind = "constant", learning-rate = 0.1 } }
-"#;
-
-impl Place {
-    fn new() -> Self {
-        let place = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        let dataset = Dataset {
-            name: "blocks".into(),
-            train: images(300, 0),
-            test: images(60, 1),
-        };
-        let data = place.path("blocks");
-        std::fs::create_dir(&data).unwrap();
-        for (name, bytes) in dataset.files() {
-            std::fs::write(data.join(name), bytes).unwrap();
-        }
-        place.experiment("small", 3, ARMS);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn experiment(&self, name: &str, epochs: u64, arms: &str) {
-        let text = format!(
-            "title = \"Small\"\nanalysis = \"None.\"\ndataset = \"idx:blocks\"\nseeds = [0, 1]\n\
-             layer-sizes = [784, 40, 8]\n[pre-training]\nepochs = 2\nbatch-size = 20\n\
-             [fine-tuning]\nepochs = {epochs}\nbatch-size = 20\n{arms}"
-        );
-        std::fs::write(self.path(&format!("{name}.toml")), text).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_adamix"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("ADAMIX_DATA")
-            .env("ADAMIX_CACHE", self.path("cache"));
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// The records of an experiment, without what may differ between machines
-    /// and calls.
-    fn records(&self, experiment: &str) -> Vec<RunRecord> {
-        let plan = Plan::read(&self.path(&format!("reports/{experiment}/plan.json"))).unwrap();
-        let record = |id| {
-            RunRecord::read(&self.path(&format!("reports/{experiment}/runs/{id}.jsonl"))).unwrap()
-        };
-        plan.runs
-            .iter()
-            .map(|run| record(&run.run_id).without_timings())
-            .collect()
-    }
-}
-
-fn images(count: usize, seed: u64) -> Images {
-    let mut stream = Stream::new(seed, Purpose::Curves, 0);
-    let mut pixels = vec![0u8; count * 784];
-    for (index, image) in pixels.chunks_exact_mut(784).enumerate() {
-        let (row, column) = (4 * (index % 5), 4 * (index / 5 % 5));
-        for (at, pixel) in image.iter_mut().enumerate() {
-            let inside =
-                (row..row + 8).contains(&(at / 28)) && (column..column + 8).contains(&(at % 28));
-            *pixel = if inside {
-                200 + stream.below(50) as u8
-            } else {
-                stream.below(20) as u8
-            };
-        }
-    }
-    Images {
-        labels: (0..count).map(|index| (index % 10) as u8).collect(),
-        pixels,
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn assert_success(output: &Output) {
-    assert!(
-        output.status.success(),
-        "{}\n{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-}
+use adamix_record::{Anchors, Cost, Outcome, RunRecord, read_json};
+use place::{ARMS, Place, assert_success, text, wait_for_epochs};
 
 #[test]
 fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
@@ -187,16 +72,18 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
     let anchors: Anchors = read_json(&one.path("reports/small/anchors.json")).unwrap();
     assert!(anchors.principal_components[2].test_error < anchors.mean_image_test_error);
     let cost: Cost = read_json(&one.path("reports/small/cost.json")).unwrap();
-    assert_eq!(cost.parameters, 2 * (784 * 40 + 40 * 8) + 40 + 8 + 40 + 784);
-    assert_eq!(cost.arms.len(), 2);
+    let entries = &cost.entries;
+    assert_eq!(entries[0].weights.parameters, 2 * (784 * 40 + 40 * 8));
+    assert_eq!(entries[0].biases.parameters, 40 + 8 + 40 + 784);
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0].arms, ["default/adamix"]);
     assert!(
-        cost.arms.iter().all(
+        entries.iter().all(
             |arm| arm.update_seconds.len() == 15 && arm.update_seconds.iter().all(|s| *s > 0.0)
         )
     );
     assert!(
-        cost.arms[0].per_parameter(|cost| cost.state)
-            < cost.arms[1].per_parameter(|cost| cost.state)
+        entries[0].per_parameter(|cost| cost.state) < entries[1].per_parameter(|cost| cost.state)
     );
 
     // Nothing is trained again, nothing overwritten.
@@ -230,38 +117,6 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
         status,
         "part: 2 of 2 runs finished\nsmall: 4 of 4 runs finished\n"
     );
-}
-
-/// Waits until some run has evaluated `epochs` epochs.
-fn wait_for_epochs(place: &Place, experiment: &str, epochs: usize, child: &mut Child) {
-    let begun = Instant::now();
-    let folder = place.path(&format!("reports/{experiment}/runs"));
-    loop {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "it ended before it could be stopped"
-        );
-        assert!(
-            begun.elapsed() < Duration::from_secs(120),
-            "no run got that far"
-        );
-        let files = std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path());
-        let far = |path: PathBuf| {
-            std::fs::read_to_string(path)
-                .is_ok_and(|text| text.matches("\"evaluation\"").count() > epochs)
-        };
-        if files
-            .filter(|path| path.extension().is_some_and(|e| e == "partial"))
-            .any(far)
-        {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// Starts a long experiment, stops it once a run is under way, and checks that
@@ -373,7 +228,7 @@ fn plan_lists_the_runs_and_estimates_the_rest() {
     let place = Place::new();
     let plan = text(&place.run(&["plan", "small.toml"]).stdout);
     assert!(
-        plan.contains("runs    4 = 2 arms x 2 seeds, 3 epochs each"),
+        plan.contains("default: 2 arms x 2 seeds, 3 epochs each, sha256"),
         "{plan}"
     );
     assert_eq!(plan.matches("not begun").count(), 4, "{plan}");

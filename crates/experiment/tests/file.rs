@@ -162,18 +162,18 @@ fn an_unknown_name_lists_the_experiments() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments"));
     let error = Experiment::find("quikc", folder).unwrap_err().to_string();
     assert!(
-        error.contains("quikc.toml") && error.contains("anchor, paper, quick"),
+        error.contains("quikc.toml") && error.contains("anchor, long, paper, quick, readings"),
         "{error}"
     );
 }
 
 #[test]
 fn the_projects_experiments_are_valid() {
-    for name in ["quick", "anchor", "paper"] {
+    for name in ["quick", "anchor", "paper", "readings", "long"] {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments"));
         let experiment = Experiment::find(name, folder).unwrap();
         assert!(
-            experiment.file.analysis.len() > 300,
+            experiment.file.analysis.en.len() > 300 && experiment.file.analysis.zh.len() > 300,
             "{name} says what is assumed"
         );
     }

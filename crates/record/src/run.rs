@@ -220,6 +220,16 @@ pub struct RunRecord {
     pub end: Option<End>,
 }
 
+fn check_schema(schema: u32) -> std::result::Result<(), String> {
+    if schema == crate::SCHEMA {
+        return Ok(());
+    }
+    let read = crate::SCHEMA;
+    Err(format!(
+        "schema {schema} where {read} is read; remove it and run the experiment again"
+    ))
+}
+
 impl Evaluation {
     /// The error that the run is judged by: on the test images, in a tuning
     /// run on the validation images; `None` where it is not finite.
@@ -245,6 +255,18 @@ impl RunRecord {
             None if partial => "",
             _ => &text[..],
         };
+        // The schema first: another one has other fields.
+        #[derive(Deserialize)]
+        struct Version {
+            schema: Option<u32>,
+        }
+        let version = complete_lines.lines().next().map(serde_json::from_str);
+        if let Some(Ok(Version {
+            schema: Some(schema),
+        })) = version
+        {
+            check_schema(schema).map_err(|what| Error::invalid(path, what))?;
+        }
         let mut lines = Vec::new();
         for (index, line) in complete_lines.lines().enumerate() {
             lines.push(serde_json::from_str(line).map_err(|e| Error::json(path, index + 1, e))?);
@@ -283,13 +305,7 @@ impl RunRecord {
                 "the first line is no header; remove it and run the experiment again".into(),
             );
         };
-        if header.schema != crate::SCHEMA {
-            return Err(format!(
-                "schema {} where {} is read; run the experiment again",
-                header.schema,
-                crate::SCHEMA
-            ));
-        }
+        check_schema(header.schema)?;
         if header.semantics == crate::SEMANTICS_VERSION {
             let expected = RunId::new(
                 &header.settings,

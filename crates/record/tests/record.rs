@@ -186,7 +186,7 @@ fn damaged_records_are_refused_with_file_line_and_reason() {
         (
             &name,
             changed_header(|header| header.schema = 0),
-            "schema 0 where 1 is read",
+            "schema 0 where 2 is read",
         ),
         (
             "0123456789abcdef.jsonl",
@@ -213,17 +213,22 @@ fn a_plan_is_checked() {
     let plan = Plan {
         schema: SCHEMA,
         name: "small".into(),
-        title: "Small".into(),
+        title: Text::new("Small", "小"),
         command: "cargo xtask reproduce small".into(),
-        analysis: String::new(),
-        protocol_hash: "00".into(),
+        analysis: Text::default(),
         data: DataIdentity {
             name: "curves".into(),
             canonical: true,
             sha256: "ab".into(),
         },
-        seeds: vec![0],
-        protocol: Protocol {
+        claims: vec![],
+        details: vec![],
+        protocols: vec![Protocol {
+            name: "default".into(),
+            label: Text::same("Default"),
+            hash: "00".into(),
+            readings: Default::default(),
+            seeds: vec![0],
             layer_sizes: vec![784, 10],
             train_images: 100,
             test_images: 10,
@@ -231,18 +236,19 @@ fn a_plan_is_checked() {
             epochs: 1,
             batch_size: 10,
             settings: json!({}),
-        },
-        arms: vec![Arm {
-            name: "a".into(),
-            label: "A".into(),
-            role: Role::Adamix,
-            weights: json!({}),
-            biases: json!({}),
-        }],
-        runs: vec![PlannedRun {
-            run_id: RunId::new(&json!({}), 0, "ab", Backend::Cpu),
-            arm: "a".into(),
-            seed: 0,
+            arms: vec![Arm {
+                name: "a".into(),
+                label: Text::same("A"),
+                role: Role::Adamix,
+                weights: json!({}),
+                biases: json!({}),
+            }],
+            runs: vec![PlannedRun {
+                run_id: RunId::new(&json!({}), 0, "ab", Backend::Cpu),
+                arm: "a".into(),
+                seed: 0,
+            }],
+            tuning: None,
         }],
     };
     write_json(&path, &plan).unwrap();
@@ -252,21 +258,17 @@ fn a_plan_is_checked() {
         1,
         "no temporary file is left"
     );
+    let (mut newer, mut other_seed, mut empty) = (plan.clone(), plan.clone(), plan);
+    newer.schema = 7;
+    other_seed.protocols[0].seeds = vec![5];
+    empty.protocols.clear();
     for (changed, expected) in [
+        (newer, "schema 7 where 2 is read"),
         (
-            Plan {
-                schema: 7,
-                ..plan.clone()
-            },
-            "schema 7 where 1 is read",
+            other_seed,
+            "has arm `a` and seed 0, which protocol `default` does not list",
         ),
-        (
-            Plan {
-                seeds: vec![5],
-                ..plan.clone()
-            },
-            "has arm `a` and seed 0, which the plan does not list",
-        ),
+        (empty, "it has no protocol"),
     ] {
         write_json(&path, &changed).unwrap();
         let error = Plan::read(&path).unwrap_err().to_string();
@@ -280,6 +282,7 @@ fn a_plan_is_checked() {
 #[test]
 fn costs_weigh_the_groups_by_their_parameters() {
     let group = |parameters, state| GroupCost {
+        rule: "sgd".into(),
         parameters,
         per_parameter: UpdateCost {
             additions: 1.0,
@@ -291,8 +294,10 @@ fn costs_weigh_the_groups_by_their_parameters() {
             state,
         },
     };
-    let arm = ArmCost {
-        arm: "a".into(),
+    let arm = UpdateTimes {
+        arms: vec!["default/a".into()],
+        batch_size: 100,
+        steps_per_epoch: 600,
         weights: group(3, 2.0),
         biases: group(1, 0.0),
         update_seconds: vec![],
@@ -301,4 +306,57 @@ fn costs_weigh_the_groups_by_their_parameters() {
     assert_eq!(arm.per_parameter(UpdateCost::arithmetic), 10.0);
     assert_eq!(arm.per_parameter(UpdateCost::bytes_moved), 44.0);
     assert_eq!(arm.per_parameter(UpdateCost::bytes_of_state), 6.0);
+}
+
+#[test]
+fn a_text_is_one_string_or_one_a_language() {
+    let text: Text = serde_json::from_str("\"SGD\"").unwrap();
+    assert_eq!(text, Text::same("SGD"));
+    let text: Text = serde_json::from_str(r#"{"en": "rate", "zh": "学习率"}"#).unwrap();
+    assert_eq!(text, Text::new("rate", "学习率"));
+    for wrong in [r#"{"en": "rate"}"#, "3"] {
+        let error = serde_json::from_str::<Text>(wrong).unwrap_err().to_string();
+        assert!(error.contains("a string or a table"), "{error}");
+    }
+}
+
+#[test]
+fn a_claim_that_nothing_can_decide_is_refused() {
+    let good = Claim {
+        id: "C1".into(),
+        text: Text::same("lower error"),
+        statistic: Statistic::FinalError,
+        comparison: Comparison::PairedRelative,
+        against: vec![Role::Adagrad],
+        margin: 0.01,
+        confidence: 0.95,
+        contradiction_confidence: 0.975,
+        fewest_seeds: 10,
+        power: 0.8,
+    };
+    assert_eq!(good.check(), Ok(()));
+    type Change = fn(&mut Claim);
+    let changes: [(&str, Change); 6] = [
+        ("confidence", |claim| claim.confidence = 1.0),
+        ("contradiction-confidence", |claim| {
+            claim.contradiction_confidence = 0.0
+        }),
+        ("power", |claim| claim.power = f64::NAN),
+        ("margin", |claim| claim.margin = -0.1),
+        ("against", |claim| claim.against.clear()),
+        ("comparison", |claim| {
+            claim.statistic = Statistic::UpdateCost
+        }),
+    ];
+    for (key, change) in changes {
+        let mut claim = good.clone();
+        change(&mut claim);
+        assert_eq!(claim.check().unwrap_err().0, key);
+    }
+    // Prose is no part of what is hashed.
+    let mut other = good.clone();
+    other.text = Text::same("reworded");
+    assert_eq!(other.rule(), good.rule());
+    other.margin = 0.02;
+    assert_ne!(other.rule(), good.rule());
 }
