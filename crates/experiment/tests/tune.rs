@@ -314,7 +314,7 @@ axis = [
     for (axis, [low, high]) in [[0.001, 0.1], [1e-4_f64, 1.0]].into_iter().enumerate() {
         let mut eighths: Vec<usize> = sobol
             .iter()
-            .map(|p| (8.0 * (p[axis] / low).ln() / (high / low as f64).ln()) as usize)
+            .map(|p| (8.0 * (p[axis] / low).ln() / (high / low).ln()) as usize)
             .collect();
         eighths.sort_unstable();
         assert_eq!(eighths, [0, 1, 2, 3, 4, 5, 6, 7]);
