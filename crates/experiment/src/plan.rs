@@ -333,6 +333,19 @@ impl Series {
         }
     }
 
+    /// Bytes that a run of this arm takes at most, roughly: the parameters, their
+    /// gradients and state, once more while a checkpoint is written, and the
+    /// batches in work. A window of 200 gradients makes it gigabytes.
+    pub(crate) fn bytes(&self, arm: &SeriesArm) -> u64 {
+        let sizes = &self.settings.layer_sizes;
+        let encoder: usize = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        let units: usize = sizes.iter().sum();
+        let state = |group: &GroupConfig| group.rule.cost(self.steps_per_epoch()).state;
+        let numbers = 2.0 * (1.0 + state(&arm.weights)) + 1.0;
+        let batches = 6 * units * self.settings.fine_tuning.batch_size.max(500);
+        (4.0 * (2.0 * encoder as f64 * numbers + batches as f64)) as u64
+    }
+
     /// How much arithmetic the parts of this series take.
     pub fn work(&self) -> Work {
         Work::new(&self.settings, self.held_out_images)
@@ -414,4 +427,54 @@ fn protocol_hash(
 /// lacks (all are checked to be finite), so this cannot fail.
 pub(crate) fn to_json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adamix_optim::{Rule, Schedule, rules};
+
+    #[test]
+    fn a_window_of_200_gradients_takes_gigabytes() {
+        let group = |rule| GroupConfig {
+            rule,
+            schedule: Schedule::Constant { learning_rate: 0.1 },
+        };
+        let arm = |rule| SeriesArm {
+            name: "arm".into(),
+            weights: group(rule),
+            biases: group(rule),
+        };
+        let series = Series {
+            settings: Settings {
+                layer_sizes: vec![784, 1000, 500, 250, 30],
+                train_images: 60_000,
+                pre_training: PreTrainingSettings::default(),
+                fine_tuning: FineTuningSettings {
+                    epochs: 1,
+                    batch_size: 100,
+                    loss: Default::default(),
+                    gradient: Default::default(),
+                },
+                validation_images: None,
+            },
+            arms: Vec::new(),
+            runs: Vec::new(),
+            hash: String::new(),
+            data: DataIdentity {
+                name: "mnist".into(),
+                canonical: true,
+                sha256: String::new(),
+            },
+            held_out_images: 10_000,
+        };
+        let bytes = |rule| series.bytes(&arm(rule)) as f64 / 1e6;
+        let window = rules::Adadec {
+            tau: 200,
+            ..Default::default()
+        };
+        let (sgd, adadec) = (bytes(Rule::Sgd(rules::Sgd {})), bytes(Rule::Adadec(window)));
+        assert!((20.0..100.0).contains(&sgd), "{sgd} MB");
+        assert!((2300.0..5000.0).contains(&adadec), "{adadec} MB");
+    }
 }

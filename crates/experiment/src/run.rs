@@ -157,6 +157,12 @@ pub fn run(
     stop: &AtomicBool,
     event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary> {
+    let session = Session {
+        store,
+        threads,
+        stop,
+        event,
+    };
     let mut summary = Summary::default();
     store.write_plan(&resolved.plan)?;
     for place in 0..resolved.protocols.len() {
@@ -166,17 +172,7 @@ pub fn run(
             if !next.jobs.is_empty() {
                 let split = tune::split(dataset, &search.series.settings);
                 let split = split.as_ref().unwrap_or(dataset);
-                let series = &search.series;
-                train(
-                    series,
-                    next.jobs,
-                    split,
-                    store,
-                    threads,
-                    stop,
-                    event,
-                    &mut summary,
-                )?;
+                session.train(&search.series, next.jobs, split, &mut summary)?;
             }
             if idle {
                 break;
@@ -194,94 +190,109 @@ pub fn run(
                 until: Until::End,
             }));
         }
-        train(
-            series,
-            jobs,
-            dataset,
-            store,
-            threads,
-            stop,
-            event,
-            &mut summary,
-        )?;
+        session.train(series, jobs, dataset, &mut summary)?;
     }
     Ok(summary)
 }
 
-/// Trains these runs of a series as far as they are to go.
-#[allow(clippy::too_many_arguments)]
-fn train(
-    series: &Series,
-    jobs: Vec<Job>,
-    dataset: &Dataset,
-    store: &Store,
+/// What all trainings of a call share.
+#[derive(Clone, Copy)]
+struct Session<'a> {
+    store: &'a Store,
     threads: usize,
-    stop: &AtomicBool,
-    event: &(dyn Fn(Event<'_>) + Sync),
-    summary: &mut Summary,
-) -> Result<()> {
-    let mut pending = Vec::new();
-    for job in jobs {
-        match finished(store, &job, event)? {
-            Some(record) => {
-                summary.found += 1;
-                summary.count(record.end.as_ref().map(|end| &end.outcome));
-            }
-            None => pending.push(job),
-        }
-    }
-    let train = first(&dataset.train, series.settings.train_images);
-    let context = Context {
-        series,
-        evaluated_train: first(&train, EVALUATED_TRAIN_IMAGES),
-        train,
-        held_out: &dataset.test,
-        mean_image_error: mean_image_error(dataset),
-        store,
-        threads,
-        stop,
-        event,
-    };
-    let queue = Queue::new(&pending);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, pending.len().max(1)) {
-            scope.spawn(|| {
-                let _guard = PanicGuard {
-                    queue: &queue,
-                    stop,
-                };
-                while let Some(task) = queue.next() {
-                    if stop.load(Ordering::Relaxed) {
-                        queue.fail(Error::Interrupted);
-                        break;
-                    }
-                    let done = match task {
-                        Task::Start(seed) => {
-                            starts::start(series, &context.train, seed, store, stop, event)
-                                .map(|network| queue.started(seed, network))
-                        }
-                        Task::Run(job, start) => {
-                            context.run(job, &start).map(|outcome| queue.ended(outcome))
-                        }
-                    };
-                    if let Err(error) = done {
-                        // The first error ends the others at their next update.
-                        stop.store(true, Ordering::Relaxed);
-                        queue.fail(error);
-                    }
+    stop: &'a AtomicBool,
+    event: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+impl Session<'_> {
+    /// Trains these runs of a series as far as they are to go.
+    fn train(
+        self,
+        series: &Series,
+        jobs: Vec<Job>,
+        dataset: &Dataset,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let Self { stop, event, .. } = self;
+        let mut pending = Vec::new();
+        for job in jobs {
+            match finished(self.store, &job, event)? {
+                Some(record) => {
+                    summary.found += 1;
+                    summary.count(record.end.as_ref().map(|end| &end.outcome));
                 }
-            });
+                None => pending.push(job),
+            }
         }
-    });
-    let State { error, ended, .. } = queue.into_state();
-    if let Some(error) = error {
-        return Err(error);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let threads = fitting(series, &pending, self.threads);
+        let train = first(&dataset.train, series.settings.train_images);
+        let context = Context {
+            session: Self { threads, ..self },
+            series,
+            evaluated_train: first(&train, EVALUATED_TRAIN_IMAGES),
+            train,
+            held_out: &dataset.test,
+            mean_image_error: mean_image_error(dataset),
+        };
+        let queue = Queue::new(&pending);
+        std::thread::scope(|scope| {
+            for _ in 0..threads.min(pending.len()) {
+                scope.spawn(|| {
+                    let _guard = PanicGuard {
+                        queue: &queue,
+                        stop,
+                    };
+                    while let Some(task) = queue.next() {
+                        if stop.load(Ordering::Relaxed) {
+                            queue.fail(Error::Interrupted);
+                            break;
+                        }
+                        let done = match task {
+                            Task::Start(seed) => {
+                                let images = &context.train;
+                                starts::start(series, images, seed, self.store, stop, event)
+                                    .map(|network| queue.started(seed, network))
+                            }
+                            Task::Run(job, start) => {
+                                context.run(job, &start).map(|outcome| queue.ended(outcome))
+                            }
+                        };
+                        if let Err(error) = done {
+                            // The first error ends the others at their next update.
+                            stop.store(true, Ordering::Relaxed);
+                            queue.fail(error);
+                        }
+                    }
+                });
+            }
+        });
+        let State { error, ended, .. } = queue.into_state();
+        if let Some(error) = error {
+            return Err(error);
+        }
+        for outcome in &ended {
+            summary.trained += 1;
+            summary.count(Some(outcome));
+        }
+        Ok(())
     }
-    for outcome in &ended {
-        summary.trained += 1;
-        summary.count(Some(outcome));
-    }
-    Ok(())
+}
+
+/// How many of these runs may stand side by side: as asked, but no more than
+/// fit into the memory that is free. At least one.
+fn fitting(series: &Series, jobs: &[Job], asked: usize) -> usize {
+    // Where the system does not tell, it is the user who knows.
+    let Ok(mut system) = sysinfo::System::new() else {
+        return asked;
+    };
+    system.refresh_memory();
+    let bytes = jobs.iter().filter_map(|job| series.arm(&job.run));
+    let largest = bytes.map(|arm| series.bytes(arm)).max().unwrap_or(0);
+    let fit = system.available_memory().checked_div(largest);
+    asked.min(fit.map_or(usize::MAX, |fit| fit as usize)).max(1)
 }
 
 impl Summary {
@@ -469,15 +480,12 @@ impl Drop for PanicGuard<'_, '_> {
 
 /// What all runs share.
 struct Context<'a> {
+    session: Session<'a>,
     series: &'a Series,
     train: Images,
     evaluated_train: Images,
     held_out: &'a Images,
     mean_image_error: f64,
-    store: &'a Store,
-    threads: usize,
-    stop: &'a AtomicBool,
-    event: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
 impl Context<'_> {
@@ -493,12 +501,12 @@ impl Context<'_> {
             Ok((training, lines)) => (Ok(training), lines),
             Err(why) => (Err(Stopped::Run(why)), vec![Line::Header(header)]),
         };
-        let mut recorder = self.store.begin(&planned.run_id, &lines)?;
+        let mut recorder = self.session.store.begin(&planned.run_id, &lines)?;
         let trained = training.and_then(|training| self.train(job, training, lines, &mut recorder));
         let (outcome, weights_sha256, last) = match trained {
             Ok(Some(trained)) => trained,
             Ok(None) => {
-                (self.event)(Event::RunPaused { run: planned });
+                (self.session.event)(Event::RunPaused { run: planned });
                 return Ok(None);
             }
             Err(Stopped::Here(error)) => return Err(error),
@@ -515,7 +523,7 @@ impl Context<'_> {
             weights_sha256,
         }))?;
         recorder.finish()?;
-        (self.event)(Event::RunEnded {
+        (self.session.event)(Event::RunEnded {
             run: planned,
             outcome: &outcome,
             last: last.as_ref(),
@@ -543,7 +551,7 @@ impl Context<'_> {
                 fine.gradient,
             )
         };
-        if let Some((tensors, lines)) = self.store.resume(header) {
+        if let Some((tensors, lines)) = self.session.store.resume(header) {
             let mut training = new()?;
             if training.restore(&tensors).is_ok() {
                 return Ok((training, lines));
@@ -569,7 +577,7 @@ impl Context<'_> {
         };
         let mut workspace = Workspace::new(training.network(), EVALUATION_BATCH)?;
         let work = self.series.work();
-        (self.event)(Event::RunBegun {
+        (self.session.event)(Event::RunBegun {
             run: planned,
             done: training.epochs(),
             epochs: until,
@@ -584,12 +592,12 @@ impl Context<'_> {
         if last.is_none() {
             let evaluation = self.evaluate(&training, &mut workspace, seconds)?;
             recorder.write(&Line::Evaluation(evaluation.clone()))?;
-            (self.event)(Event::RunEvaluated {
+            (self.session.event)(Event::RunEvaluated {
                 run: planned,
                 epochs: until,
                 evaluation: &evaluation,
             });
-            (self.event)(Event::Work(work.evaluation));
+            (self.session.event)(Event::Work(work.evaluation));
             last = Some(evaluation);
         }
         let mut outcome = last
@@ -598,8 +606,8 @@ impl Context<'_> {
         while outcome.is_none() && training.epochs() < until {
             let clock = Instant::now();
             let ended = training.epoch(&mut || {
-                (self.event)(Event::Work(work.step));
-                if self.stop.load(Ordering::Relaxed) {
+                (self.session.event)(Event::Work(work.step));
+                if self.session.stop.load(Ordering::Relaxed) {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -613,12 +621,12 @@ impl Context<'_> {
             recorder.write(&Line::Evaluation(evaluation.clone()))?;
             recorder.write(&Line::Diagnostics(diagnostics(&training)?))?;
             recorder.checkpoint(&training.state()?)?;
-            (self.event)(Event::RunEvaluated {
+            (self.session.event)(Event::RunEvaluated {
                 run: planned,
                 epochs: until,
                 evaluation: &evaluation,
             });
-            (self.event)(Event::Work(work.evaluation));
+            (self.session.event)(Event::Work(work.evaluation));
             outcome = self.diverged(&evaluation);
             last = Some(evaluation);
         }
@@ -651,7 +659,7 @@ impl Context<'_> {
             data: self.series.data.clone(),
             backend: Backend::Cpu,
             kernel: kernel_name(),
-            environment: environment(self.threads),
+            environment: environment(self.session.threads),
         }
     }
 
