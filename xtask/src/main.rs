@@ -7,6 +7,9 @@ mod readme;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -28,8 +31,17 @@ enum Task {
     Reproduce(Reproduce),
     /// Render reports again from their records
     Report {
-        /// Folders below reports/; all where none is given
+        /// Folders below the reports folder; all where none is given
         names: Vec<String>,
+        /// Folder of all reports [default: reports/ of the workspace]
+        #[arg(long, value_name = "DIR")]
+        reports: Option<PathBuf>,
+        /// Render again whenever a record changes, until Ctrl-C; the page reloads itself
+        #[arg(long)]
+        watch: bool,
+        /// Open the first page in the browser
+        #[arg(long)]
+        open: bool,
     },
     /// Run the tests
     Test,
@@ -60,6 +72,9 @@ struct Reproduce {
     /// what lies there finished
     #[arg(long, value_name = "DIR")]
     reports: Option<PathBuf>,
+    /// Open the page in the browser when it is there
+    #[arg(long)]
+    open: bool,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -68,7 +83,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.task {
         Task::Reproduce(arguments) => reproduce(arguments),
-        Task::Report { names } => report(names),
+        Task::Report {
+            names,
+            reports,
+            watch,
+            open,
+        } => report(names, reports.as_deref(), *watch, *open),
         Task::Test => test(),
         Task::Ci => ci(),
         Task::Bench => cargo(&["bench", "--workspace"]),
@@ -112,7 +132,12 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     }
     // Its last line is the folder.
     let text = String::from_utf8_lossy(&output.stdout);
-    render(Path::new(text.lines().last().unwrap_or_default()))
+    let folder = Path::new(text.lines().last().unwrap_or_default());
+    render(folder)?;
+    if arguments.open {
+        open::that(folder.join("index.html"))?;
+    }
+    Ok(())
 }
 
 /// `adamix` with the options that this and it have in common. It runs in the
@@ -165,10 +190,12 @@ fn estimate(arguments: &Reproduce) -> Option<String> {
     Some(format!("about {} here", plan["time-left"].as_str()?))
 }
 
-fn report(names: &[String]) -> Result<()> {
-    let reports = root().join("reports");
+fn report(names: &[String], reports: Option<&Path>, watch: bool, open: bool) -> Result<()> {
+    let default = root().join("reports");
+    let reports = reports.unwrap_or(&default);
     let folders: Vec<PathBuf> = if names.is_empty() {
-        let mut folders: Vec<PathBuf> = std::fs::read_dir(&reports)?
+        let mut folders: Vec<PathBuf> = std::fs::read_dir(reports)
+            .map_err(|error| format!("{}: {error}", reports.display()))?
             .flatten()
             .map(|entry| entry.path())
             .filter(|path| path.join("plan.json").exists())
@@ -178,14 +205,69 @@ fn report(names: &[String]) -> Result<()> {
     } else {
         names.iter().map(|name| reports.join(name)).collect()
     };
-    if folders.is_empty() {
+    let Some(first) = folders.first() else {
         return Err(format!(
             "{}: no report there; run `cargo xtask reproduce` first",
             reports.display()
         )
         .into());
+    };
+    folders.iter().try_for_each(|folder| render(folder))?;
+    if open {
+        open::that(first.join("index.html"))?;
+    }
+    if watch { follow(&folders) } else { Ok(()) }
+}
+
+/// Renders what changes until Ctrl-C. A page that is followed reloads itself;
+/// at the end all are rendered as they stay.
+fn follow(folders: &[PathBuf]) -> Result<()> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let handler = ended.clone();
+    ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))?;
+    println!("following; Ctrl-C ends it");
+    let mut seen: Vec<_> = vec![None; folders.len()];
+    while !ended.load(Ordering::Relaxed) {
+        for (folder, seen) in folders.iter().zip(&mut seen) {
+            let now = Some(fingerprint(folder));
+            if *seen != now {
+                *seen = now;
+                // A record may be half copied just now; the next round sees it whole.
+                match adamix_report::render(folder) {
+                    Ok(mut report) => {
+                        let reload = "<head>\n<meta http-equiv=\"refresh\" content=\"5\">";
+                        report.html = report.html.replacen("<head>", reload, 1);
+                        report.write(folder)?;
+                        println!("{}", report.summary.trim_end());
+                    }
+                    Err(error) => eprintln!("{error}"),
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_secs(1));
     }
     folders.iter().try_for_each(|folder| render(folder))
+}
+
+/// What changes where a file that the report is made from does.
+fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
+    let mut files: Vec<_> = [folder.to_owned(), folder.join("runs")]
+        .iter()
+        .flat_map(std::fs::read_dir)
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            matches!(extension, Some("json" | "jsonl" | "partial"))
+        })
+        .filter_map(|path| {
+            let metadata = path.metadata().ok()?;
+            Some((path, metadata.len(), metadata.modified().ok()))
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 fn render(folder: &Path) -> Result<()> {
