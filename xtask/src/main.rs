@@ -251,16 +251,11 @@ fn follow(folders: &[PathBuf]) -> Result<()> {
 
 /// What changes where a file that the report is made from does.
 fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let mut files: Vec<_> = [folder.to_owned(), folder.join("runs")]
+    let runs = std::fs::read_dir(folder.join("runs"));
+    let mut files: Vec<_> = ["plan.json", "anchors.json", "cost.json"]
         .iter()
-        .flat_map(std::fs::read_dir)
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            matches!(extension, Some("json" | "jsonl" | "partial"))
-        })
+        .map(|name| folder.join(name))
+        .chain(runs.into_iter().flatten().flatten().map(|run| run.path()))
         .filter_map(|path| {
             let metadata = path.metadata().ok()?;
             Some((path, metadata.len(), metadata.modified().ok()))

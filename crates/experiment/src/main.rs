@@ -351,33 +351,54 @@ fn status(name: Option<&str>, reports: &Path) -> Result<()> {
             folders
         }
     };
+    let mut damaged = 0;
     for folder in folders {
-        let plan = Plan::read(&folder.join("plan.json"))?;
+        let plan = match Plan::read(&folder.join("plan.json")) {
+            Ok(plan) => plan,
+            Err(error) if name.is_some() && !folder.exists() => {
+                let there = format!("{}: no such folder ({error})", folder.display());
+                return Err(there.into());
+            }
+            Err(error) => {
+                println!("{error}");
+                damaged += 1;
+                continue;
+            }
+        };
         let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
         let store = Store::new(reports, &folder_name, Path::new(""));
-        let states = plan
+        let states: Vec<_> = plan
             .runs()
-            .map(|run| Ok((run, store.state(&run.run_id)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let finished = states.iter().filter(|(_, state)| state.is_final()).count();
+            .map(|run| (run, store.state(&run.run_id)))
+            .collect();
+        let finished = states
+            .iter()
+            .filter(|(_, state)| state.as_ref().is_ok_and(RunState::is_final))
+            .count();
         println!(
             "{}: {finished} of {} runs finished",
             plan.name,
             states.len()
         );
-        if name.is_some() {
-            for (run, state) in &states {
-                println!(
-                    "  {}  {:<24} seed {:<4} {}",
-                    run.run_id,
-                    run.arm,
-                    run.seed,
-                    describe(state)
-                );
-            }
+        for (run, state) in &states {
+            let state = match state {
+                Ok(state) if name.is_some() => describe(state),
+                Ok(_) => continue,
+                Err(error) => {
+                    damaged += 1;
+                    error.to_string()
+                }
+            };
+            println!(
+                "  {}  {:<24} seed {:<4} {state}",
+                run.run_id, run.arm, run.seed
+            );
         }
     }
-    Ok(())
+    match damaged {
+        0 => Ok(()),
+        files => Err(format!("{files} damaged, see above").into()),
+    }
 }
 
 fn describe(state: &RunState) -> String {

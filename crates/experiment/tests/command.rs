@@ -117,6 +117,23 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
         status,
         "part: 2 of 2 runs finished\nsmall: 4 of 4 runs finished\n"
     );
+    // A damaged record is named; the others are shown all the same.
+    let id = &records[1].header.run_id;
+    std::fs::write(one.path(&format!("reports/part/runs/{id}.jsonl")), "{}\n").unwrap();
+    let damaged = one.run(&["status"]);
+    let shown = text(&damaged.stdout);
+    assert_eq!(damaged.status.code(), Some(1));
+    assert!(
+        shown.contains("part: 1 of 2 runs finished") && shown.contains("small: 4 of 4"),
+        "{shown}"
+    );
+    assert!(shown.contains(&format!("{id}.jsonl")), "{shown}");
+    let nowhere = one.run(&["status", "nowhere"]);
+    assert!(
+        text(&nowhere.stderr).contains("nowhere: no such folder"),
+        "{}",
+        text(&nowhere.stderr)
+    );
 }
 
 /// Starts a long experiment, stops it once a run is under way, and checks that
