@@ -1,0 +1,85 @@
+//! How often the intervals hold what they are said to hold.
+
+use std::thread;
+
+use adamix_report::statistics::*;
+use serde::Deserialize;
+
+use crate::fixtures::cases;
+
+#[derive(Debug, Deserialize)]
+struct Shares {
+    student: f64,
+    bootstrap_t: f64,
+    bca: f64,
+}
+
+/// A last bit of a logarithm may differ between machines, and move an end
+/// across the mean in a sample or two.
+fn same(found: f64, expected: f64) {
+    let samples = (found - expected).abs() * COVERAGE_TRIALS as f64;
+    assert!(samples < 2.5, "{found} instead of {expected}");
+}
+
+#[test]
+fn the_table_is_what_is_measured() {
+    type Interval = fn(&[f64], f64) -> Option<Estimate>;
+    let measure = |interval: Interval, population| {
+        let interval = |sample: &[f64]| interval(sample, 0.95);
+        covered_share(interval, population, COVERAGE_VALUES, COVERAGE_TRIALS).unwrap()
+    };
+    thread::scope(|scope| {
+        let rows = COVERAGE.map(|row| {
+            let shares: [(Interval, f64); 3] = [
+                (mean_interval, row.student),
+                (bootstrap_t, row.bootstrap_t),
+                (bca, row.bca),
+            ];
+            scope.spawn(move || {
+                for (interval, expected) in shares {
+                    same(measure(interval, row.population), expected);
+                }
+            })
+        });
+        for row in rows {
+            row.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_table_is_what_numpy_measures() {
+    let measured = cases::<Shares>("coverage");
+    assert_eq!(measured.len(), COVERAGE.len());
+    for (row, measured) in COVERAGE.iter().zip(measured) {
+        same(row.student, measured.student);
+        same(row.bootstrap_t, measured.bootstrap_t);
+        same(row.bca, measured.bca);
+    }
+}
+
+#[test]
+fn the_deciding_interval_fails_on_a_skewed_population_only() {
+    let [normal, skewed] = COVERAGE;
+    assert_eq!(normal.population, Population::Normal);
+    assert_eq!(skewed.population, Population::LogNormal);
+    assert!((0.94..=0.96).contains(&normal.student));
+    assert!((0.83..=0.86).contains(&skewed.student));
+}
+
+#[test]
+fn the_deciding_interval_keeps_its_promise_on_normal_differences() {
+    let student = |sample: &[f64]| mean_interval(sample, 0.95);
+    for n in [3, 10, 30] {
+        let share = covered_share(student, Population::Normal, n, 20_000).unwrap();
+        assert!((0.945..0.955).contains(&share), "{share} at n = {n}");
+    }
+}
+
+#[test]
+fn no_share_without_trials_or_without_an_interval() {
+    let student = |sample: &[f64]| mean_interval(sample, 0.95);
+    assert_eq!(covered_share(student, Population::Normal, 10, 0), None);
+    assert_eq!(covered_share(student, Population::Normal, 0, 10), None);
+    assert_eq!(covered_share(student, Population::Normal, 1, 10), Some(1.0));
+}
