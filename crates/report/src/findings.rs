@@ -1,26 +1,40 @@
-//! The three claims: evidence from the study, the verdict on it, and both in
-//! words. And the control arm, which can take the ground from under all three.
+//! The claims: evidence from a protocol, the verdict on it, and both in words.
+//! And the control arm, which can take the ground from under all of them.
 
-use adamix_record::{ArmCost, Role, UpdateCost};
+use adamix_record::{Claim, Role, RunId, Statistic, UpdateCost, UpdateTimes};
 
-use crate::load::{ArmRuns, State, Study};
-use crate::number::{bound, count, grouped, interval, percent, ratio, significant};
+use crate::load::{ArmRuns, Experiment, Run, State, Study};
+use crate::number::{bound, count, grouped, interval, listed, percent, ratio, significant};
 use crate::statistics::{
     Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, median, relative_difference,
 };
-use crate::verdict::{CostComparison, Evidence, FEWEST_SEEDS, MARGIN, Verdict, verdict};
+use crate::verdict::{
+    CostComparison, Evidence, Verdict, contradicting_interval, deciding_interval, verdict,
+};
 
-/// A claim of the paper and what the records say about it.
-pub(crate) struct Finding {
-    /// `C1`, `C2` or `C3`.
-    pub(crate) id: &'static str,
-    /// The claim, in a few words.
-    pub(crate) claim: &'static str,
+/// A claim of the paper and what the records of one protocol say about it.
+pub(crate) struct Finding<'a> {
+    pub(crate) claim: &'a Claim,
     pub(crate) verdict: Verdict,
+    /// One entry for each arm that AdaMix is compared with, in the claim's
+    /// order; empty where no verdict is possible.
+    pub(crate) compared: Vec<Compared<'a>>,
     /// The effect in one line.
     pub(crate) effect: String,
     /// The finding in full.
     pub(crate) paragraph: String,
+    /// The runs behind the numbers.
+    pub(crate) runs: Vec<&'a RunId>,
+}
+
+/// AdaMix beside one arm.
+pub(crate) struct Compared<'a> {
+    pub(crate) other: &'a ArmRuns,
+    /// The effect with the claim's deciding interval: a relative difference,
+    /// or of [`Statistic::UpdateCost`] a ratio of times.
+    pub(crate) estimate: Estimate,
+    /// What it is the mean of: one value a seed, or one a round of timing.
+    pub(crate) values: Vec<f64>,
 }
 
 /// One figure of the cost of an update.
@@ -33,142 +47,288 @@ pub(crate) const DECLARED: [(&str, CostFigure); 3] = [
     ("bytes moved", UpdateCost::bytes_moved),
 ];
 
-/// The findings on C1, C2 and C3.
-pub(crate) fn findings(study: &Study) -> [Finding; 3] {
-    [
-        error_finding(
-            study,
-            "C1",
-            "lower reconstruction error",
-            "The final test error",
-            |errors| errors.last().copied(),
-        ),
-        cost_finding(study),
-        error_finding(
-            study,
-            "C3",
-            "faster convergence",
-            "The mean test error over the epochs (the area under the error curve)",
-            area_under_curve,
-        ),
-    ]
+/// A figure of the test errors by epoch, from the start on.
+pub(crate) type ErrorFigure = fn(&[f64]) -> Option<f64>;
+
+/// The figure of the errors that a statistic compares; `None` for a cost.
+pub(crate) fn error_figure(statistic: Statistic) -> Option<ErrorFigure> {
+    match statistic {
+        Statistic::FinalError => Some(|errors| errors.last().copied()),
+        Statistic::MeanError => Some(area_under_curve),
+        Statistic::UpdateCost => None,
+    }
 }
 
-fn error_finding(
-    study: &Study,
-    id: &'static str,
-    claim: &'static str,
-    measure: &str,
-    figure: fn(&[f64]) -> Option<f64>,
-) -> Finding {
-    let evidence = error_evidence(study, figure);
-    let verdict = verdict(&evidence);
-    let (effect, paragraph) = match (&evidence, claimed_arms(study)) {
-        (Evidence::Errors(differences), Ok([ours, adagrad, adadec])) => {
-            let others = [adagrad, adadec];
-            let label = |i: usize| others[i].arm.label.as_str();
-            let numbers = |i: usize| interval(&differences[i].estimate, percent);
-            let paragraph = format!(
-                "{measure} of {ours}, compared seed by seed, differs from that of {} by {} over \
-                 {} and from that of {} by {} over {}; a difference below 0 means that {ours} is \
-                 lower, per cent are of the other arm's mean, and the numbers in parentheses are \
-                 95\u{202f}% intervals. {}{}",
-                label(0),
-                numbers(0),
-                count(differences[0].estimate.n, "seed"),
-                label(1),
-                numbers(1),
-                count(differences[1].estimate.n, "seed"),
-                error_reason(&verdict, differences, [label(0), label(1)]),
-                left_out(study, differences),
-                ours = ours.arm.label,
-            );
-            let towards = |i: usize| {
-                let word = if differences[i].estimate.point < 0.0 {
+/// The finding on every claim of the plan.
+pub(crate) fn findings<'a>(experiment: &'a Experiment, study: &'a Study) -> Vec<Finding<'a>> {
+    let claims = experiment.plan.claims.iter();
+    claims.map(|claim| finding(study, claim)).collect()
+}
+
+fn finding<'a>(study: &'a Study, claim: &'a Claim) -> Finding<'a> {
+    let arms = claimed_arms(study, claim);
+    let evidence = match (&arms, error_figure(claim.statistic)) {
+        (Err(why), _) => Evidence::Absent(why.clone()),
+        (Ok(arms), Some(figure)) => error_evidence(study, arms, figure),
+        (Ok(arms), None) => cost_evidence(arms),
+    };
+    let verdict = verdict(claim, &evidence);
+    let mut finding = Finding {
+        claim,
+        verdict,
+        compared: Vec::new(),
+        effect: String::new(),
+        paragraph: String::new(),
+        runs: Vec::new(),
+    };
+    let Ok(arms) = arms else {
+        return finding.impossible();
+    };
+    finding.compared = match &evidence {
+        Evidence::Errors(differences) => compared(claim, &arms, differences, |d| &d.values),
+        Evidence::Costs(costs) => compared(claim, &arms, costs, |c| &c.ratios),
+        Evidence::Absent(_) => Vec::new(),
+    };
+    if finding.compared.is_empty() {
+        return finding.impossible();
+    }
+    match &evidence {
+        Evidence::Costs(costs) => finding.describe_costs(&arms, costs),
+        _ => finding.describe_errors(study, &arms),
+    }
+    finding
+}
+
+fn compared<'a, T>(
+    claim: &Claim,
+    arms: &Claimed<'a>,
+    evidence: &[T],
+    values: impl Fn(&T) -> &Vec<f64>,
+) -> Vec<Compared<'a>> {
+    let pairs = arms.others.iter().zip(evidence);
+    let compared = pairs.map(|(other, evidence)| {
+        let values = values(evidence);
+        Some(Compared {
+            other,
+            estimate: deciding_interval(claim, values)?,
+            values: values.clone(),
+        })
+    });
+    compared.collect::<Option<_>>().unwrap_or_default()
+}
+
+impl Finding<'_> {
+    /// Class of the verdict's colour.
+    pub(crate) fn class(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Reproduced => "for",
+            Verdict::Contradicted => "against",
+            _ => "open",
+        }
+    }
+
+    fn impossible(mut self) -> Self {
+        if let Verdict::Impossible(why) = &self.verdict {
+            self.effect.clone_from(why);
+            self.paragraph = format!("No verdict is possible: {why}.");
+        }
+        self
+    }
+
+    fn describe_costs(&mut self, arms: &Claimed<'_>, costs: &[CostComparison]) {
+        let label = |i: usize| arms.others[i].label();
+        let numbers = |i: usize| interval(&self.compared[i].estimate, ratio);
+        let declared: Vec<String> = DECLARED
+            .iter()
+            .enumerate()
+            .map(|(figure, (name, _))| {
+                let others: Vec<String> = costs
+                    .iter()
+                    .enumerate()
+                    .map(|(i, cost)| {
+                        format!("{} {}", label(i), significant(cost.declared[figure].1))
+                    })
+                    .collect();
+                let ours = significant(costs[0].declared[figure].0);
+                format!("{name} {ours} ({})", others.join(", "))
+            })
+            .collect();
+        let all = 0..costs.len();
+        let effect: Vec<String> = all
+            .clone()
+            .map(|i| format!("{} of {}'s", numbers(i), label(i)))
+            .collect();
+        let measured: Vec<String> = all
+            .map(|i| format!("{} against {}", numbers(i), label(i)))
+            .collect();
+        let measured: Vec<&str> = measured.iter().map(String::as_str).collect();
+        let (confidence, contradiction) = (
+            bound(self.claim.confidence),
+            bound(self.claim.contradiction_confidence),
+        );
+        let reason = match self.verdict {
+            Verdict::Reproduced => {
+                "AdaMix is lowest or tied in every declared figure and lowest in at least one, \
+                 and every measured interval lies below 1: the claim is reproduced here."
+                    .to_owned()
+            }
+            Verdict::Contradicted => format!(
+                "A measured interval lies above 1 at {contradiction}, the level for a claim that \
+                 falls if any comparison goes against it: the claim is contradicted here."
+            ),
+            _ => format!(
+                "No measured interval lies above 1 at {contradiction}, but the claim needs AdaMix \
+                 lowest or tied in every declared figure, lowest in one, and every measured \
+                 interval below 1: undecided."
+            ),
+        };
+        self.effect = format!("update time {}", effect.join("; "));
+        self.paragraph = format!(
+            "Declared cost of one update, per parameter, counted by running the rule: {}. \
+             Measured time of one update of all parameters (cost.json), AdaMix divided by the \
+             other arm, paired by round: {}, with {confidence} intervals over {} of timing, not seeds. \
+             {reason}{}",
+            declared.join("; "),
+            listed(&measured),
+            count(costs[0].ratios.len(), "round"),
+            share_of_a_step(arms.ours),
+        );
+    }
+}
+
+impl<'a> Finding<'a> {
+    fn describe_errors(&mut self, study: &'a Study, arms: &Claimed<'a>) {
+        let measure = match self.claim.statistic {
+            Statistic::MeanError => {
+                "The mean test error over the epochs (the area under the error curve)"
+            }
+            _ => "The final test error",
+        };
+        let numbers = |compared: &Compared<'_>| interval(&compared.estimate, percent);
+        let differs: Vec<String> = self
+            .compared
+            .iter()
+            .map(|compared| {
+                format!(
+                    "from that of {} by {} over {}",
+                    compared.other.label(),
+                    numbers(compared),
+                    count(compared.estimate.n, "seed"),
+                )
+            })
+            .collect();
+        let differs: Vec<&str> = differs.iter().map(String::as_str).collect();
+        let effect: Vec<String> = self
+            .compared
+            .iter()
+            .map(|compared| {
+                let word = if compared.estimate.point < 0.0 {
                     "lower"
                 } else {
                     "higher"
                 };
-                format!("{word} than {}: {}", label(i), numbers(i))
-            };
-            (format!("{}; {}", towards(0), towards(1)), paragraph)
-        }
-        _ => impossible(&verdict),
-    };
-    Finding {
-        id,
-        claim,
-        verdict,
-        effect,
-        paragraph,
-    }
-}
-
-fn impossible(verdict: &Verdict) -> (String, String) {
-    match verdict {
-        Verdict::Impossible(why) => (why.clone(), format!("No verdict is possible: {why}.")),
-        _ => (String::new(), String::new()),
-    }
-}
-
-fn error_reason(verdict: &Verdict, differences: &[Difference; 2], labels: [&str; 2]) -> String {
-    match verdict {
-        Verdict::Reproduced => format!(
-            "Both intervals lie below {}: the claim is reproduced here.",
-            bound(-MARGIN)
-        ),
-        Verdict::Contradicted => {
-            let worse: Vec<String> = differences
-                .iter()
-                .zip(labels)
-                .filter(|(difference, _)| difference.corrected.low > MARGIN)
-                .map(|(difference, label)| {
-                    format!("{label} ({})", interval(&difference.corrected, percent))
-                })
-                .collect();
-            format!(
-                "At 97.5\u{202f}%, the level for a claim that falls if either comparison goes \
-                 against it, the interval lies above +{} against {}: the claim is contradicted \
-                 here.",
-                bound(MARGIN),
-                worse.join(" and ")
-            )
-        }
-        Verdict::NoPracticalDifference => format!(
-            "Both intervals lie inside \u{b1}{}: no practical difference.",
-            bound(MARGIN)
-        ),
-        Verdict::Undecided { seeds: Some(seeds) } => format!(
-            "The intervals fit more than one answer: undecided. If the estimates are right, \
-             {} seeds would decide with a chance of 80\u{202f}% (the power).",
-            grouped(*seeds as u64)
-        ),
-        Verdict::Undecided { seeds: None } => format!(
-            "The intervals fit more than one answer: undecided. If the estimates are right, no \
-             number of seeds up to {} would decide.",
-            grouped(MOST_SEEDS as u64)
-        ),
-        Verdict::TooFewSeeds { seeds } => format!(
-            "{} too few for a verdict, which needs {FEWEST_SEEDS}; the estimates stand alone.",
-            if *seeds == 1 {
-                "One seed is".to_owned()
-            } else {
-                format!("{seeds} seeds are")
+                format!(
+                    "{word} than {}: {}",
+                    compared.other.label(),
+                    numbers(compared)
+                )
+            })
+            .collect();
+        self.effect = effect.join("; ");
+        self.paragraph = format!(
+            "{measure} of {ours}, compared seed by seed, differs {}; a difference below 0 means \
+             that {ours} is lower, per cent are of the other arm's mean, and the numbers in \
+             parentheses are {} intervals. {}{}",
+            listed(&differs),
+            bound(self.claim.confidence),
+            self.error_reason(),
+            left_out(study, arms, &self.compared),
+            ours = arms.ours.label(),
+        );
+        let both = |run: &&Run, other: &ArmRuns| {
+            study.test_errors(run).is_some()
+                && other
+                    .runs
+                    .iter()
+                    .any(|r| r.seed == run.seed && study.test_errors(r).is_some())
+        };
+        for other in &arms.others {
+            let ours = arms.ours.runs.iter().filter(|run| both(run, other));
+            let theirs = other.runs.iter().filter(|run| both(run, arms.ours));
+            for run in ours.chain(theirs) {
+                if !self.runs.contains(&&run.id) {
+                    self.runs.push(&run.id);
+                }
             }
-        ),
-        Verdict::Impossible(why) => format!("No verdict is possible: {why}."),
+        }
+    }
+
+    fn error_reason(&self) -> String {
+        let claim = self.claim;
+        let every = match self.compared.len() {
+            1 => "The interval lies",
+            2 => "Both intervals lie",
+            _ => "All intervals lie",
+        };
+        match &self.verdict {
+            Verdict::Reproduced => format!(
+                "{every} below {}: the claim is reproduced here.",
+                bound(-claim.margin)
+            ),
+            Verdict::Contradicted => {
+                let worse = self.compared.iter().filter_map(|compared| {
+                    let interval = contradicting_interval(claim, &compared.values)?;
+                    (interval.low > claim.margin).then(|| {
+                        let numbers = crate::number::interval(&interval, percent);
+                        format!("{} ({numbers})", compared.other.label())
+                    })
+                });
+                let worse: Vec<String> = worse.collect();
+                format!(
+                    "At {}, the level for a claim that falls if any comparison goes against it, \
+                     the interval lies above +{} against {}: the claim is contradicted here.",
+                    bound(claim.contradiction_confidence),
+                    bound(claim.margin),
+                    worse.join(" and ")
+                )
+            }
+            Verdict::NoPracticalDifference => format!(
+                "{every} inside \u{b1}{}: no practical difference.",
+                bound(claim.margin)
+            ),
+            Verdict::Undecided { seeds: Some(seeds) } => format!(
+                "The intervals fit more than one answer: undecided. If the estimates are right, \
+                 {} seeds would decide with a chance of {} (the power).",
+                grouped(*seeds as u64),
+                bound(claim.power)
+            ),
+            Verdict::Undecided { seeds: None } => format!(
+                "The intervals fit more than one answer: undecided. If the estimates are right, \
+                 no number of seeds up to {} would decide.",
+                grouped(MOST_SEEDS as u64)
+            ),
+            Verdict::TooFewSeeds { seeds } => format!(
+                "{} too few for a verdict, which needs {}; the estimates stand alone.",
+                if *seeds == 1 {
+                    "One seed is".to_owned()
+                } else {
+                    format!("{seeds} seeds are")
+                },
+                claim.fewest_seeds
+            ),
+            Verdict::Impossible(why) => format!("No verdict is possible: {why}."),
+        }
     }
 }
 
-fn left_out(study: &Study, differences: &[Difference; 2]) -> String {
-    let compared = differences.iter().map(|d| d.estimate.n).min().unwrap_or(0);
-    let planned = study.plan.seeds.len();
-    if compared == planned {
+fn left_out(study: &Study, arms: &Claimed<'_>, compared: &[Compared<'_>]) -> String {
+    let fewest = compared.iter().map(|c| c.estimate.n).min().unwrap_or(0);
+    let planned = study.protocol.seeds.len();
+    if fewest == planned {
         return String::new();
     }
     let outstanding = |state: &State| matches!(state, State::Running { .. } | State::Missing);
-    let arms = claimed_arms(study);
-    let provisional = if arms.is_ok_and(|arms| arms.iter().any(|a| a.count(outstanding) > 0)) {
+    let provisional = if arms.all().any(|arm| arm.count(outstanding) > 0) {
         " Runs are outstanding, so this is provisional."
     } else {
         ""
@@ -179,10 +339,24 @@ fn left_out(study: &Study, differences: &[Difference; 2]) -> String {
     )
 }
 
-/// AdaMix, AdaGrad and AdaDec, or which of them is missing.
-pub(crate) fn claimed_arms(study: &Study) -> Result<[&ArmRuns; 3], String> {
-    let find = |role, name| {
+/// The arms that a claim is about.
+pub(crate) struct Claimed<'a> {
+    pub(crate) ours: &'a ArmRuns,
+    /// In the claim's order.
+    pub(crate) others: Vec<&'a ArmRuns>,
+}
+
+impl<'a> Claimed<'a> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a ArmRuns> {
+        std::iter::once(self.ours).chain(self.others.iter().copied())
+    }
+}
+
+/// The arms that the claim compares, or which of them is missing.
+pub(crate) fn claimed_arms<'a>(study: &'a Study, claim: &Claim) -> Result<Claimed<'a>, String> {
+    let find = |role| {
         study.only(role).ok_or_else(|| {
+            let name = role_name(role);
             let found = study.arms.iter().filter(|arm| arm.arm.role == role);
             match found.count() {
                 0 => format!("no arm has the role of {name}"),
@@ -190,28 +364,44 @@ pub(crate) fn claimed_arms(study: &Study) -> Result<[&ArmRuns; 3], String> {
             }
         })
     };
-    Ok([
-        find(Role::Adamix, "AdaMix")?,
-        find(Role::Adagrad, "AdaGrad")?,
-        find(Role::Adadec, "AdaDec")?,
-    ])
+    let others: Result<Vec<&ArmRuns>, String> = claim.against.iter().map(|r| find(*r)).collect();
+    let claimed = Claimed {
+        ours: find(Role::Adamix)?,
+        others: others?,
+    };
+    // What an update costs does not hang on what is tuned.
+    let waiting = claimed.all().find(|arm| study.in_tuning(arm));
+    if let Some(arm) = waiting.filter(|_| claim.statistic != Statistic::UpdateCost) {
+        return Err(format!(
+            "the settings of {} are still being tuned",
+            arm.label()
+        ));
+    }
+    Ok(claimed)
 }
 
-fn error_evidence(study: &Study, figure: fn(&[f64]) -> Option<f64>) -> Evidence {
-    let arms @ [ours, adagrad, adadec] = match claimed_arms(study) {
-        Ok(arms) => arms,
-        Err(why) => return Evidence::Absent(why),
-    };
-    if let Some(why) = arms.iter().find_map(|arm| uncounted(study, arm)) {
+/// The method whose part an arm has.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Adamix => "AdaMix",
+        Role::Adagrad => "AdaGrad",
+        Role::Adadec => "AdaDec",
+        Role::Control => "the control",
+        Role::Baseline => "a baseline",
+    }
+}
+
+fn error_evidence(study: &Study, arms: &Claimed<'_>, figure: ErrorFigure) -> Evidence {
+    if let Some(why) = arms.all().find_map(|arm| uncounted(study, arm)) {
         return Evidence::Absent(why);
     }
-    let difference = |other: &ArmRuns| {
-        compare(study, ours, other, figure)
-            .ok_or_else(|| format!("no seed has ended in both AdaMix and {}", other.arm.label))
+    let difference = |other: &&ArmRuns| {
+        compare(study, arms.ours, other, figure)
+            .ok_or_else(|| format!("no seed has ended in both AdaMix and {}", other.label()))
     };
-    match (difference(adagrad), difference(adadec)) {
-        (Ok(adagrad), Ok(adadec)) => Evidence::Errors([adagrad, adadec]),
-        (Err(why), _) | (_, Err(why)) => Evidence::Absent(why),
+    match arms.others.iter().map(difference).collect() {
+        Ok(differences) => Evidence::Errors(differences),
+        Err(why) => Evidence::Absent(why),
     }
 }
 
@@ -223,7 +413,7 @@ pub(crate) fn uncounted(study: &Study, arm: &ArmRuns) -> Option<String> {
             "{} of {} diverged and count{} with the mean image's error, which is not measured \
              yet (anchors.json is missing), so the arm has no estimate",
             count(diverged, "run"),
-            arm.arm.label,
+            arm.label(),
             if diverged == 1 { "s" } else { "" },
         )
     })
@@ -237,92 +427,35 @@ pub(crate) fn compare(
     other: &ArmRuns,
     figure: impl Fn(&[f64]) -> Option<f64>,
 ) -> Option<Difference> {
+    let (a, b) = pairs(study, ours, other, figure);
+    relative_difference(&a, &b)
+}
+
+/// A figure of the test errors of both arms, over the seeds that count in both.
+pub(crate) fn pairs(
+    study: &Study,
+    ours: &ArmRuns,
+    other: &ArmRuns,
+    figure: impl Fn(&[f64]) -> Option<f64>,
+) -> (Vec<f64>, Vec<f64>) {
     let others = study.by_seed(other, &figure);
-    let (a, b): (Vec<f64>, Vec<f64>) = study
+    study
         .by_seed(ours, &figure)
         .into_iter()
         .filter_map(|(seed, a)| {
             let (_, b) = others.iter().find(|(s, _)| *s == seed)?;
             Some((a, *b))
         })
-        .unzip();
-    relative_difference(&a, &b)
-}
-
-fn cost_finding(study: &Study) -> Finding {
-    let evidence = cost_evidence(study);
-    let verdict = verdict(&evidence);
-    let (effect, paragraph) = match (&evidence, claimed_arms(study)) {
-        (Evidence::Costs(costs), Ok([_, adagrad, adadec])) => {
-            let labels = [&adagrad.arm.label, &adadec.arm.label];
-            let numbers = |i: usize| interval(&costs[i].ratio, ratio);
-            let declared: Vec<String> = DECLARED
-                .iter()
-                .enumerate()
-                .map(|(figure, (name, _))| {
-                    format!(
-                        "{name} {} (AdaGrad {}, AdaDec {})",
-                        significant(costs[0].declared[figure].0),
-                        significant(costs[0].declared[figure].1),
-                        significant(costs[1].declared[figure].1),
-                    )
-                })
-                .collect();
-            let effect = format!(
-                "update time {} of {}'s; {} of {}'s",
-                numbers(0),
-                labels[0],
-                numbers(1),
-                labels[1]
-            );
-            let reason = match verdict {
-                Verdict::Reproduced => {
-                    "AdaMix is lowest or tied in every declared figure and lowest in at least \
-                     one, and both measured intervals lie below 1: the claim is reproduced here."
-                }
-                Verdict::Contradicted => {
-                    "A measured interval lies above 1: the claim is contradicted here."
-                }
-                _ => {
-                    "No measured interval lies above 1, but the claim needs AdaMix lowest or \
-                     tied in every declared figure, lowest in one, and both measured intervals \
-                     below 1: undecided."
-                }
-            };
-            let paragraph = format!(
-                "Declared cost of one update, per parameter, counted by running the rule: {}. \
-                 Measured time of one update of all parameters, AdaMix divided by the other arm, \
-                 paired by round: {} against {} and {} against {}, with 95\u{202f}% intervals \
-                 over rounds of timing, not seeds. {reason}{}",
-                declared.join("; "),
-                numbers(0),
-                labels[0],
-                numbers(1),
-                labels[1],
-                share_of_a_step(study),
-            );
-            (effect, paragraph)
-        }
-        _ => impossible(&verdict),
-    };
-    Finding {
-        id: "C2",
-        claim: "least computation",
-        verdict,
-        effect,
-        paragraph,
-    }
+        .unzip()
 }
 
 /// How much of a training step AdaMix's update is, in a sentence.
-fn share_of_a_step(study: &Study) -> String {
-    let entry = || {
-        let [ours, ..] = claimed_arms(study).ok()?;
-        let arms = &study.cost.as_ref()?.arms;
-        let entry = arms.iter().find(|entry| entry.arm == ours.arm.name)?;
+fn share_of_a_step(ours: &ArmRuns) -> String {
+    let share = || {
+        let entry = ours.cost.as_ref()?;
         Some(median(&entry.update_seconds)? / median(&entry.step_seconds)?)
     };
-    entry().map_or_else(String::new, |share| {
+    share().map_or_else(String::new, |share| {
         format!(
             " The claim is about an update, which is {} of AdaMix's training step; the table \
              below has the times of whole steps, that of convergence the time to a target.",
@@ -331,70 +464,79 @@ fn share_of_a_step(study: &Study) -> String {
     })
 }
 
-fn cost_evidence(study: &Study) -> Evidence {
-    let [ours, adagrad, adadec] = match claimed_arms(study) {
-        Ok(arms) => arms,
-        Err(why) => return Evidence::Absent(why),
-    };
-    let Some(cost) = &study.cost else {
+fn cost_evidence(arms: &Claimed<'_>) -> Evidence {
+    if arms.all().all(|arm| arm.cost.is_none()) {
         return Evidence::Absent("the cost is not measured yet (cost.json is missing)".into());
+    }
+    let entry = |arm: &'_ ArmRuns| {
+        let cost = arm.cost.clone();
+        cost.ok_or_else(|| format!("the cost of {} is not measured yet", arm.label()))
     };
-    let entry = |arm: &ArmRuns| {
-        let entry = cost.arms.iter().find(|entry| entry.arm == arm.arm.name);
-        entry.ok_or_else(|| format!("the cost of {} is not measured yet", arm.arm.label))
-    };
-    let comparison = |other| {
-        let (ours, other) = (entry(ours)?, entry(other)?);
+    let comparison = |other: &&ArmRuns| {
+        let (ours, other) = (entry(arms.ours)?, entry(other)?);
+        let ratios = update_ratios(&ours, &other);
+        if ratios.is_empty() {
+            return Err("cost.json has no measured round".to_owned());
+        }
         Ok(CostComparison {
             declared: DECLARED
                 .map(|(_, figure)| (ours.per_parameter(figure), other.per_parameter(figure))),
-            ratio: update_ratio(ours, other).ok_or("cost.json has no measured round")?,
+            ratios,
         })
     };
-    match (comparison(adagrad), comparison(adadec)) {
-        (Ok(adagrad), Ok(adadec)) => Evidence::Costs([adagrad, adadec]),
-        (Err(why), _) | (_, Err(why)) => Evidence::Absent(why),
+    match arms.others.iter().map(comparison).collect() {
+        Ok(costs) => Evidence::Costs(costs),
+        Err(why) => Evidence::Absent(why),
     }
 }
 
-/// Time of one update, `ours` / `other`, paired by round.
-pub(crate) fn update_ratio(ours: &ArmCost, other: &ArmCost) -> Option<Estimate> {
+/// Times of one update, `ours` / `other`, round by round.
+pub(crate) fn update_ratios(ours: &UpdateTimes, other: &UpdateTimes) -> Vec<f64> {
     let rounds = ours.update_seconds.iter().zip(&other.update_seconds);
-    let ratios: Vec<f64> = rounds.map(|(a, b)| a / b).collect();
-    mean_interval(&ratios, 0.95)
+    rounds.map(|(a, b)| a / b).collect()
 }
 
 /// What the control arms, which have AdaMix's biases and plain stochastic
-/// gradient descent on the weights, say about AdaMix; one paragraph each.
-pub(crate) fn control_paragraphs(study: &Study) -> Vec<String> {
+/// gradient descent on the weights, say about AdaMix; one paragraph each. The
+/// thresholds are those of the claim on the final error; without one, numbers
+/// alone.
+pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<String> {
+    let claim = experiment.claim_on(Statistic::FinalError);
     let Some(ours) = study.only(Role::Adamix) else {
         return Vec::new();
     };
     let controls = study.arms.iter().filter(|a| a.arm.role == Role::Control);
     controls
         .map(|control| {
-            let label = &control.arm.label;
+            let label = control.label();
             let last = |errors: &[f64]| errors.last().copied();
-            let Some(difference) = compare(study, ours, control, last) else {
+            let difference = compare(study, ours, control, last).map(|d| d.values);
+            let Some((values, estimate)) = difference.and_then(|values| {
+                let confidence = claim.map_or(0.95, |claim| claim.confidence);
+                let estimate = mean_interval(&values, confidence)?;
+                Some((values, estimate))
+            }) else {
                 return format!("No seed has ended in both AdaMix and its control, {label}.");
             };
             let numbers = format!(
                 "The final test error of {} differs from that of the control arm, {label}, by {} \
                  ({}); the largest difference after any epoch of any seed is {}.",
-                ours.arm.label,
-                interval(&difference.estimate, percent),
-                count(difference.values.len(), "seed"),
+                ours.label(),
+                interval(&estimate, percent),
+                count(values.len(), "seed"),
                 percent(largest_difference(study, ours, control)),
             );
-            let few = if difference.values.len() < FEWEST_SEEDS {
+            let Some(claim) = claim else {
+                return numbers;
+            };
+            let few = if values.len() < claim.fewest_seeds {
                 " With so few seeds this is an estimate, not a verdict."
             } else {
                 ""
             };
-            let within = |v: f64| v.abs() < MARGIN;
-            let same = difference.values.iter().all(|v| within(*v))
-                && (difference.values.len() == 1
-                    || within(difference.estimate.low) && within(difference.estimate.high));
+            let within = |v: f64| v.abs() < claim.margin;
+            let same = values.iter().all(|v| within(*v))
+                && (values.len() == 1 || within(estimate.low) && within(estimate.high));
             if same {
                 format!(
                     "{numbers} AdaMix cannot be told apart from its control: in this setting the \

@@ -6,9 +6,11 @@
 //! records give the same bytes.
 //!
 //! ```text
-//! load ──▶ Study ──┬──▶ findings ──▶ verdict     the three claims, in words
-//!                  ├──▶ tables, figures          one file each
-//!                  └──▶ page                     all of it in one HTML file
+//! load ──▶ Experiment ──┬──▶ findings ──▶ verdict   the claims, in words
+//!          Study, one   ├──▶ registration            whether the rules came first
+//!          a protocol   ├──▶ tables, figures         one file each
+//!                       ├──▶ readings                what the open details decide
+//!                       └──▶ page                    all of it in one HTML file
 //! ```
 //!
 //! Records that do not belong together are an [`Error`]. Runs that are missing,
@@ -25,8 +27,11 @@ mod findings;
 mod load;
 mod number;
 mod page;
+mod readings;
+mod registration;
 pub mod statistics;
 mod tables;
+mod tuning;
 pub mod verdict;
 
 use std::collections::BTreeMap;
@@ -56,15 +61,14 @@ pub struct Report {
 /// Where a record is damaged, stands there twice or belongs to another study;
 /// the error names the file and the remedy.
 pub fn render(folder: &Path) -> Result<Report> {
-    let study = load::study(folder)?;
-    let findings = findings::findings(&study);
-    let figures = figures::Figures::draw(&study)?;
+    let experiment = load::experiment(folder)?;
+    let figures = figures::Figures::draw(&experiment)?;
     Ok(Report {
-        html: page::html(&study, &findings, &figures)?,
-        summary: page::summary(&study, &findings),
+        html: page::html(&experiment, &figures)?,
+        summary: page::summary(&experiment),
         figures: figures
             .all()
-            .map(|figure| (figure.name.to_owned(), figure.wide.clone()))
+            .map(|figure| (figure.name.clone(), figure.wide.clone()))
             .collect(),
     })
 }

@@ -1,23 +1,26 @@
-//! Records to a typed study: everything that is planned, with what became of
-//! it. Whatever does not belong together is an error here, so that the rest of
-//! the crate need not ask.
+//! Records to a typed experiment: everything that is planned, with what became
+//! of it. Whatever does not belong together is an error here, so that the rest
+//! of the crate need not ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use adamix_record::{
-    Anchors, Arm, Backend, Cost, Environment, Header, Outcome, Plan, Role, RunId, RunRecord,
-    SCHEMA, canonical_json, read_json,
+    Anchors, Arm, Backend, Claim, Cost, Environment, Evaluation, Header, Outcome, Plan, PlannedRun,
+    Protocol, Role, RunId, RunRecord, SCHEMA, Statistic, TunedArm, Tuning, UpdateTimes,
+    canonical_json, read_json,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::registration::Registration;
 use crate::{Error, Result};
 
 /// A folder of records, read and checked.
-pub(crate) struct Study {
+pub(crate) struct Experiment {
     pub(crate) plan: Plan,
-    /// In the plan's order.
-    pub(crate) arms: Vec<ArmRuns>,
+    /// One a protocol, in the plan's order.
+    pub(crate) studies: Vec<Study>,
     pub(crate) anchors: Option<Anchors>,
     pub(crate) cost: Option<Cost>,
     /// What the runs were computed by; `None` where there is no run yet.
@@ -26,10 +29,41 @@ pub(crate) struct Study {
     pub(crate) notes: Vec<String>,
 }
 
-/// One arm and its runs, in the order of the plan's seeds.
+/// One protocol: arms under the same settings, paired by seed.
+pub(crate) struct Study {
+    pub(crate) protocol: Protocol,
+    /// In the plan's order.
+    pub(crate) arms: Vec<ArmRuns>,
+    /// What was tried to choose the arms' settings, in their order; empty where
+    /// the file gives them.
+    pub(crate) tuning: Vec<TuningRuns>,
+    /// The mean image's test error, where it is measured.
+    pub(crate) mean_image_error: Option<f64>,
+    /// Details, by their place in the plan, whose reading is not the default.
+    pub(crate) changed: Vec<usize>,
+    /// Under which rules its records were written.
+    pub(crate) registration: Registration,
+}
+
+/// One arm and its runs, in the order of the protocol's seeds.
 pub(crate) struct ArmRuns {
     pub(crate) arm: Arm,
     pub(crate) runs: Vec<Run>,
+    /// What its update costs, where that is measured.
+    pub(crate) cost: Option<UpdateTimes>,
+    /// Arms of one name look alike in all figures.
+    pub(crate) style: usize,
+}
+
+/// What was tried for one arm.
+pub(crate) struct TuningRuns {
+    pub(crate) tuned: TunedArm,
+    /// [`Arm::label`].
+    pub(crate) label: String,
+    /// [`ArmRuns::style`].
+    pub(crate) style: usize,
+    /// Runs of each candidate, in the order of the tuning seeds.
+    pub(crate) candidates: Vec<Vec<Run>>,
 }
 
 /// One planned run and what became of it.
@@ -37,7 +71,7 @@ pub(crate) struct Run {
     pub(crate) id: RunId,
     pub(crate) seed: u64,
     pub(crate) state: State,
-    pub(crate) record: Option<RunRecord>,
+    pub(crate) record: Option<Rc<RunRecord>>,
     /// Of its record, where there is one.
     pub(crate) path: PathBuf,
 }
@@ -50,6 +84,10 @@ pub(crate) enum State {
     Diverged {
         epoch: u64,
     },
+    /// Of a tuning run: its candidate was not kept after so many epochs.
+    Stopped {
+        epoch: u64,
+    },
     Failed {
         why: String,
     },
@@ -60,8 +98,22 @@ pub(crate) enum State {
     Missing,
 }
 
+type Records = BTreeMap<RunId, (PathBuf, Rc<RunRecord>)>;
+
+/// What a record must be: of a protocol's run or of a tuning run.
+struct Expected<'a> {
+    plan: &'a Plan,
+    settings: &'a Value,
+    weights: &'a Value,
+    biases: &'a Value,
+    /// Epochs of a run that completed.
+    epochs: u64,
+    tuning: bool,
+    mean_image_error: Option<f64>,
+}
+
 /// Reads and checks `folder`.
-pub(crate) fn study(folder: &Path) -> Result<Study> {
+pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
     let plan_path = folder.join("plan.json");
     let plan = Plan::read(&plan_path)?;
     check_plan(&plan, &plan_path)?;
@@ -69,43 +121,62 @@ pub(crate) fn study(folder: &Path) -> Result<Study> {
     let cost = cost(&folder.join("cost.json"), &plan)?;
     let mut records = records(&folder.join("runs"))?;
 
-    let mean_image = anchors.as_ref().map(|a| a.mean_image_test_error);
-    let mut arms = Vec::new();
-    for arm in &plan.arms {
-        let mut runs = Vec::new();
-        for planned in plan.runs.iter().filter(|run| run.arm == arm.name) {
-            // Two arms of equal settings share a run, so it stays in the map.
-            let found = records.get(&planned.run_id);
-            if let Some((path, record)) = found {
-                check_record(path, record, &plan, arm, planned.seed)?;
-            }
-            runs.push(Run {
-                id: planned.run_id.clone(),
-                seed: planned.seed,
-                state: found.map_or(Ok(State::Missing), |(path, record)| {
-                    state(path, record, mean_image, plan.protocol.epochs)
-                })?,
-                record: found.map(|(_, record)| record.clone()),
-                path: found.map_or_else(PathBuf::new, |(path, _)| path.clone()),
+    let mean_image_error = anchors.as_ref().map(|a| a.mean_image_test_error);
+    let mut names: Vec<&str> = Vec::new();
+    let mut studies = Vec::new();
+    for protocol in &plan.protocols {
+        let mut arms = Vec::new();
+        for arm in &protocol.arms {
+            let style = names.iter().position(|name| *name == arm.name);
+            let style = style.unwrap_or_else(|| {
+                names.push(&arm.name);
+                names.len() - 1
+            });
+            let expected = Expected {
+                plan: &plan,
+                settings: &protocol.settings,
+                weights: &arm.weights,
+                biases: &arm.biases,
+                epochs: protocol.epochs,
+                tuning: false,
+                mean_image_error,
+            };
+            let planned = protocol.runs.iter().filter(|run| run.arm == arm.name);
+            let cost = cost.as_ref().and_then(|c| c.of(&protocol.name, &arm.name));
+            arms.push(ArmRuns {
+                arm: arm.clone(),
+                runs: runs(planned, &protocol.seeds, &records, &expected)?,
+                cost: cost.cloned(),
+                style,
             });
         }
-        runs.sort_by_key(|run| plan.seeds.iter().position(|seed| *seed == run.seed));
-        arms.push(ArmRuns {
-            arm: arm.clone(),
-            runs,
+        let tuning = protocol.tuning.as_ref();
+        let tuning = tuning.map(|tuning| tuning_runs(&plan, tuning, &arms, &records));
+        let changed = plan.details.iter().enumerate().filter(|(_, detail)| {
+            protocol.readings.get(&detail.name) != detail.readings.first().map(|r| &r.name)
+        });
+        studies.push(Study {
+            protocol: protocol.clone(),
+            arms,
+            tuning: tuning.transpose()?.unwrap_or_default(),
+            mean_image_error,
+            changed: changed.map(|(index, _)| index).collect(),
+            registration: Registration::default(),
         });
     }
-    let first = check_alike(&arms)?;
-    let backend = first.map(|header| header.backend);
-    for planned in &plan.runs {
+    for study in &mut studies {
+        study.registration = Registration::of(&plan, study);
+    }
+    let backend = check_alike(&studies)?.map(|header| header.backend);
+    for planned in plan.runs() {
         if let Some((path, record)) = records.remove(&planned.run_id) {
             check_not_copied(&path, &record, &records)?;
         }
     }
-    let notes = notes(&plan, &arms, &records);
-    Ok(Study {
+    let notes = notes(&plan, &studies, &records);
+    Ok(Experiment {
         plan,
-        arms,
+        studies,
         anchors,
         cost,
         backend,
@@ -113,25 +184,181 @@ pub(crate) fn study(folder: &Path) -> Result<Study> {
     })
 }
 
+/// What became of planned runs, in the order of `seeds`.
+fn runs<'a>(
+    planned: impl Iterator<Item = &'a PlannedRun>,
+    seeds: &[u64],
+    records: &Records,
+    expected: &Expected<'_>,
+) -> Result<Vec<Run>> {
+    let mut runs = Vec::new();
+    for planned in planned {
+        // Arms of equal settings share a run, so it stays in the map.
+        let found = records.get(&planned.run_id);
+        if let Some((path, record)) = found {
+            expected.check(path, record, planned.seed)?;
+        }
+        runs.push(Run {
+            id: planned.run_id.clone(),
+            seed: planned.seed,
+            state: found.map_or(Ok(State::Missing), |(path, record)| {
+                expected.state(path, record)
+            })?,
+            record: found.map(|(_, record)| Rc::clone(record)),
+            path: found.map_or_else(PathBuf::new, |(path, _)| path.clone()),
+        });
+    }
+    runs.sort_by_key(|run| seeds.iter().position(|seed| *seed == run.seed));
+    Ok(runs)
+}
+
+fn tuning_runs(
+    plan: &Plan,
+    tuning: &Tuning,
+    arms: &[ArmRuns],
+    records: &Records,
+) -> Result<Vec<TuningRuns>> {
+    let mut found = Vec::new();
+    for tuned in &tuning.arms {
+        let mut candidates = Vec::new();
+        for candidate in &tuned.candidates {
+            let expected = Expected {
+                plan,
+                settings: &tuning.settings,
+                weights: &candidate.weights,
+                biases: &candidate.biases,
+                epochs: tuning.rungs.last().map_or(0, |rung| rung.epochs),
+                tuning: true,
+                // That of the validation images is not recorded: the run
+                // itself says where it diverged.
+                mean_image_error: None,
+            };
+            candidates.push(runs(
+                candidate.runs.iter(),
+                &tuning.seeds,
+                records,
+                &expected,
+            )?);
+        }
+        let arm = arms.iter().find(|arm| arm.arm.name == tuned.arm);
+        found.push(TuningRuns {
+            tuned: tuned.clone(),
+            label: arm.map_or_else(|| tuned.arm.clone(), |arm| arm.arm.label.en.clone()),
+            style: arm.map_or(0, |arm| arm.style),
+            candidates,
+        });
+    }
+    Ok(found)
+}
+
 fn check_plan(plan: &Plan, path: &Path) -> Result<()> {
-    let duplicate = |what: String, first: &str, second: &str| Error::Duplicate {
-        path: path.to_owned(),
-        what,
-        first: first.to_owned(),
-        second: second.to_owned(),
+    let duplicate = |what: String, first: &str, second: &str| {
+        Err(Error::Duplicate {
+            path: path.to_owned(),
+            what,
+            first: first.to_owned(),
+            second: second.to_owned(),
+        })
     };
-    for (i, arm) in plan.arms.iter().enumerate() {
-        if let Some(earlier) = plan.arms[..i].iter().find(|a| a.name == arm.name) {
-            let what = format!("arm `{}` is listed", arm.name);
-            return Err(duplicate(what, &earlier.label, &arm.label));
+    let mixed = |key, value: String, expected: String| {
+        Err(Error::Mixed {
+            path: path.to_owned(),
+            key,
+            value,
+            expected,
+            remedy: "correct the experiment file and run it again",
+        })
+    };
+    for (i, claim) in plan.claims.iter().enumerate() {
+        if let Some(earlier) = plan.claims[..i].iter().find(|c| c.id == claim.id) {
+            let what = format!("claim `{}` is listed", claim.id);
+            return duplicate(what, &earlier.text.en, &claim.text.en);
+        }
+        if let Err((key, why)) = claim.check() {
+            let expected = format!("claim `{}` needs another value", claim.id);
+            return mixed(key, why, expected);
         }
     }
-    for (i, run) in plan.runs.iter().enumerate() {
-        let mut earlier = plan.runs[..i].iter();
-        if let Some(earlier) = earlier.find(|r| r.arm == run.arm && r.seed == run.seed) {
-            let what = format!("arm `{}`, seed {} is listed", run.arm, run.seed);
-            let (first, second) = (earlier.run_id.as_str(), run.run_id.as_str());
-            return Err(duplicate(what, first, second));
+    for (i, protocol) in plan.protocols.iter().enumerate() {
+        let mut earlier = plan.protocols[..i].iter();
+        if let Some(earlier) = earlier.find(|p| p.name == protocol.name) {
+            let what = format!("protocol `{}` is listed", protocol.name);
+            return duplicate(what, &earlier.label.en, &protocol.label.en);
+        }
+        for (i, arm) in protocol.arms.iter().enumerate() {
+            if let Some(earlier) = protocol.arms[..i].iter().find(|a| a.name == arm.name) {
+                let what = format!("arm `{}` is listed", arm.name);
+                return duplicate(what, &earlier.label.en, &arm.label.en);
+            }
+        }
+        let tuned = protocol.tuning.iter().flat_map(|tuning| &tuning.arms);
+        let tuned = tuned.flat_map(|arm| arm.candidates.iter().map(|c| &c.runs));
+        for runs in std::iter::once(&protocol.runs).chain(tuned) {
+            for (i, run) in runs.iter().enumerate() {
+                let mut earlier = runs[..i].iter();
+                if let Some(earlier) = earlier.find(|r| r.arm == run.arm && r.seed == run.seed) {
+                    let what = format!("arm `{}`, seed {} is listed", run.arm, run.seed);
+                    let (first, second) = (earlier.run_id.as_str(), run.run_id.as_str());
+                    return duplicate(what, first, second);
+                }
+            }
+        }
+        for detail in &plan.details {
+            let reading = protocol.readings.get(&detail.name);
+            if !detail.readings.iter().any(|r| Some(&r.name) == reading) {
+                return mixed(
+                    "readings",
+                    format!("{reading:?} for detail `{}`", detail.name),
+                    format!("protocol `{}` needs one that is listed", protocol.name),
+                );
+            }
+        }
+        if let Some(tuning) = &protocol.tuning {
+            check_tuning(protocol, tuning, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tuning must keep its seeds and its choice in order.
+fn check_tuning(protocol: &Protocol, tuning: &Tuning, path: &Path) -> Result<()> {
+    let mixed = |key, value: String, expected: String| {
+        Err(Error::Mixed {
+            path: path.to_owned(),
+            key,
+            value,
+            expected,
+            remedy: "correct the experiment file and run it again",
+        })
+    };
+    if let Some(seed) = tuning.seeds.iter().find(|s| protocol.seeds.contains(s)) {
+        let expected = format!("no seed of protocol `{}` may tune it", protocol.name);
+        return mixed("tuning seed", seed.to_string(), expected);
+    }
+    for tuned in &tuning.arms {
+        let arm = protocol.arms.iter().find(|arm| arm.name == tuned.arm);
+        let Some(arm) = arm else {
+            let expected = format!("protocol `{}` has no such arm", protocol.name);
+            return mixed("tuned arm", format!("`{}`", tuned.arm), expected);
+        };
+        let axes = tuned.axes.len();
+        if let Some(candidate) = tuned.candidates.iter().find(|c| c.values.len() != axes) {
+            let expected = format!("arm `{}` searches {axes} axes", tuned.arm);
+            return mixed("candidate", format!("{:?}", candidate.values), expected);
+        }
+        let Some(chosen) = tuned.chosen else {
+            continue;
+        };
+        let same = tuned
+            .candidates
+            .get(chosen)
+            .is_some_and(|c| c.weights == arm.weights && c.biases == arm.biases);
+        if !same {
+            let expected = format!(
+                "arm `{}` of protocol `{}` has other settings than that candidate",
+                tuned.arm, protocol.name
+            );
+            return mixed("chosen candidate", chosen.to_string(), expected);
         }
     }
     Ok(())
@@ -161,39 +388,40 @@ fn cost(path: &Path, plan: &Plan) -> Result<Option<Cost>> {
     }
     let cost: Cost = read_json(path)?;
     check_schema(path, cost.schema)?;
-    let remedy = "remove it and run the experiment again";
-    let mixed = |key, value: String, expected: String| Error::Mixed {
-        path: path.to_owned(),
-        key,
-        value,
-        expected,
-        remedy,
+    let mixed = |key, value: String, expected: String| {
+        Err(Error::Mixed {
+            path: path.to_owned(),
+            key,
+            value,
+            expected,
+            remedy: "remove it and run the experiment again",
+        })
     };
-    for (key, found, expected) in [
-        (
-            "experiment-hash",
-            &cost.experiment_hash,
-            &plan.experiment_hash,
-        ),
-        ("data-sha256", &cost.data_sha256, &plan.data.sha256),
-    ] {
-        if found != expected {
-            return Err(mixed(
-                key,
-                found.clone(),
-                format!("plan.json says {expected}"),
-            ));
-        }
+    if cost.data_sha256 != plan.data.sha256 {
+        let expected = format!("plan.json says {}", plan.data.sha256);
+        return mixed("data-sha256", cost.data_sha256, expected);
     }
-    let Some(first) = cost.arms.first() else {
-        return Err(mixed("arms", "empty".into(), "one a row is due".into()));
+    if !cost.fits(plan) {
+        let hashes = plan.protocols.iter().map(|p| (&p.name, &p.hash));
+        let hashes: BTreeMap<_, _> = hashes.collect();
+        return mixed(
+            "protocols",
+            format!("{:?}", cost.protocols),
+            format!("plan.json says {hashes:?}"),
+        );
+    }
+    let Some(first) = cost.entries.first() else {
+        return mixed("entries", "empty".into(), "one a row is due".into());
     };
-    for (i, entry) in cost.arms.iter().enumerate() {
-        if !plan.arms.iter().any(|arm| arm.name == entry.arm)
-            || cost.arms[..i].iter().any(|arm| arm.arm == entry.arm)
-        {
+    let arms = plan.protocols.iter().flat_map(|protocol| {
+        let arms = protocol.arms.iter();
+        arms.map(move |arm| format!("{}/{}", protocol.name, arm.name))
+    });
+    let mut due: BTreeSet<String> = arms.collect();
+    for entry in &cost.entries {
+        if let Some(arm) = entry.arms.iter().find(|arm| !due.remove(*arm)) {
             let expected = "each arm of plan.json may stand once".into();
-            return Err(mixed("arm", format!("`{}`", entry.arm), expected));
+            return mixed("arm", format!("`{arm}`"), expected);
         }
         for (key, times, rounds) in [
             (
@@ -208,11 +436,11 @@ fn cost(path: &Path, plan: &Plan) -> Result<Option<Cost>> {
             ),
         ] {
             if times.len() != rounds || times.iter().any(|t| !t.is_finite() || *t <= 0.0) {
-                return Err(mixed(
+                return mixed(
                     key,
-                    format!("a list of {} for arm `{}`", times.len(), entry.arm),
+                    format!("a list of {} for {}", times.len(), entry.arms.join(", ")),
                     format!("{rounds} positive times are due"),
-                ));
+                );
             }
         }
     }
@@ -234,7 +462,7 @@ fn check_schema(path: &Path, schema: u32) -> Result<()> {
 
 /// Every record in `folder` by its id. A finished one wins over the `.partial`
 /// file of the same run.
-fn records(folder: &Path) -> Result<BTreeMap<RunId, (PathBuf, RunRecord)>> {
+fn records(folder: &Path) -> Result<Records> {
     let mut paths = Vec::new();
     if folder.exists() {
         for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
@@ -256,122 +484,187 @@ fn records(folder: &Path) -> Result<BTreeMap<RunId, (PathBuf, RunRecord)>> {
         let record = RunRecord::read(&path)?;
         records
             .entry(record.header.run_id.clone())
-            .or_insert((path, record));
+            .or_insert((path, Rc::new(record)));
     }
     Ok(records)
 }
 
-/// A record must be what the plan says it is.
-fn check_record(path: &Path, record: &RunRecord, plan: &Plan, arm: &Arm, seed: u64) -> Result<()> {
-    let header = &record.header;
-    let mixed = |key, value: String, expected: String| Error::Mixed {
-        path: path.to_owned(),
-        key,
-        value,
-        expected,
-        remedy: "remove it from this folder and run the experiment again",
-    };
-    if header.data.sha256 != plan.data.sha256 {
-        return Err(mixed(
-            "data set",
-            format!("{} {}", header.data.name, header.data.sha256),
-            format!("plan.json says {} {}", plan.data.name, plan.data.sha256),
-        ));
-    }
-    if header.seed != seed {
-        let expected = format!("plan.json says {seed}");
-        return Err(mixed("seed", header.seed.to_string(), expected));
-    }
-    for (key, part) in [
-        ("protocol", &plan.protocol.settings),
-        ("weights", &arm.weights),
-        ("biases", &arm.biases),
-    ] {
-        if !holds(&header.settings, part) {
-            return Err(mixed(
-                "settings",
-                canonical_json(&header.settings),
-                format!("plan.json says {key} {}", canonical_json(part)),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whether `part` stands somewhere in `settings`, maybe among other keys.
-fn holds(settings: &Value, part: &Value) -> bool {
-    fn covers(all: &Value, some: &Value) -> bool {
-        match (all, some) {
-            (Value::Object(all), Value::Object(some)) => some
-                .iter()
-                .all(|(key, value)| all.get(key).is_some_and(|found| covers(found, value))),
-            _ => all == some,
-        }
-    }
-    covers(settings, part)
-        || match settings {
-            Value::Object(map) => map.values().any(|value| holds(value, part)),
-            _ => false,
-        }
-}
-
-/// Estimates never mix backends or versions of the numerics, and an arm has
-/// one setting. Gives the header of the first record.
-fn check_alike(arms: &[ArmRuns]) -> Result<Option<&Header>> {
-    let mut first: Option<(&Run, &Header)> = None;
-    for arm in arms {
-        let mut first_of_arm: Option<(&Run, &Header)> = None;
-        for run in &arm.runs {
-            let Some(header) = run.record.as_ref().map(|record| &record.header) else {
-                continue;
-            };
-            let (reference, expected) = *first.get_or_insert((run, header));
-            let (sibling, of_arm) = *first_of_arm.get_or_insert((run, header));
-            let (key, value, expected, reference) = if header.backend != expected.backend {
-                let name = |backend| format!("{backend:?}").to_lowercase();
-                (
-                    "backend",
-                    name(header.backend),
-                    name(expected.backend),
-                    reference,
-                )
-            } else if header.semantics != expected.semantics {
-                let version = |h: &Header| h.semantics.to_string();
-                ("semantics", version(header), version(expected), reference)
-            } else if header.settings != of_arm.settings {
-                let text = |h: &Header| canonical_json(&h.settings);
-                ("settings", text(header), text(of_arm), sibling)
-            } else {
-                continue;
-            };
-            return Err(Error::Mixed {
-                path: run.path.clone(),
+impl Expected<'_> {
+    /// A record must be what the plan says it is.
+    fn check(&self, path: &Path, record: &RunRecord, seed: u64) -> Result<()> {
+        let header = &record.header;
+        let mixed = |key, value: String, expected: String| {
+            Err(Error::Mixed {
+                path: path.to_owned(),
                 key,
                 value,
-                expected: format!("{} says {expected}", reference.path.display()),
-                remedy: "keep records of one kind in a folder, and run the experiment again",
-            });
+                expected,
+                remedy: "remove it from this folder and run the experiment again",
+            })
+        };
+        let data = &self.plan.data;
+        if header.data.sha256 != data.sha256 {
+            return mixed(
+                "data set",
+                format!("{} {}", header.data.name, header.data.sha256),
+                format!("plan.json says {} {}", data.name, data.sha256),
+            );
         }
+        if header.seed != seed {
+            let expected = format!("plan.json says {seed}");
+            return mixed("seed", header.seed.to_string(), expected);
+        }
+        let parts = [
+            ("protocol", self.settings),
+            ("weights", self.weights),
+            ("biases", self.biases),
+        ];
+        for (key, part) in parts {
+            if header.settings.get(key) != Some(part) {
+                return mixed(
+                    "settings",
+                    canonical_json(&header.settings),
+                    format!("plan.json says {key} {}", canonical_json(part)),
+                );
+            }
+        }
+        let [settings, weights, biases] = parts.map(|(_, part)| part);
+        let all = json!({"protocol": settings, "weights": weights, "biases": biases});
+        if header.settings != all {
+            let expected = format!("plan.json says {}", canonical_json(&all));
+            return mixed("settings", canonical_json(&header.settings), expected);
+        }
+        self.check_images(record)
+            .or_else(|(key, value, expected)| mixed(key, value, expected.to_owned()))
     }
-    check_shared_starts(arms)?;
+
+    /// Tuning sees no test image, and the errors of the two are never mixed.
+    fn check_images(
+        &self,
+        record: &RunRecord,
+    ) -> std::result::Result<(), (&'static str, String, &'static str)> {
+        let first = |error: fn(&Evaluation) -> Option<f64>| {
+            let found = record.evaluations.iter().find_map(error);
+            found.map(|error| error.to_string())
+        };
+        let unseen = "a tuning run may see no test image";
+        if self.tuning {
+            if let Some(error) = first(|e| e.test_error) {
+                return Err(("test error", error, unseen));
+            }
+            if record.samples.is_some() {
+                return Err(("line of samples", "there".into(), unseen));
+            }
+        } else if let Some(error) = first(|e| e.validation_error) {
+            let expected = "only a tuning run has one, and this is none";
+            return Err(("validation error", error, expected));
+        }
+        Ok(())
+    }
+
+    fn state(&self, path: &Path, record: &RunRecord) -> Result<State> {
+        let done = (record.evaluations.len() as u64).saturating_sub(1);
+        let end = match &record.end {
+            None => return Ok(State::Running { epochs: done }),
+            Some(end) => &end.outcome,
+        };
+        let mixed = |key, value: String, expected: String| {
+            Err(Error::Mixed {
+                path: path.to_owned(),
+                key,
+                value,
+                expected,
+                remedy: "remove it and run the experiment again",
+            })
+        };
+        match end {
+            Outcome::Failed { why } => return Ok(State::Failed { why: why.clone() }),
+            Outcome::Diverged { epoch } => return Ok(State::Diverged { epoch: *epoch }),
+            Outcome::Stopped { epoch } if !self.tuning => {
+                let expected = "only a tuning run may be stopped, and this is none".into();
+                return mixed("outcome", format!("stopped at epoch {epoch}"), expected);
+            }
+            Outcome::Stopped { epoch } if *epoch != done || record.evaluations.is_empty() => {
+                let expected = format!("it says `stopped` at epoch {epoch}");
+                return mixed("number of epochs", done.to_string(), expected);
+            }
+            Outcome::Completed if done != self.epochs || record.evaluations.is_empty() => {
+                let expected = format!("it says `completed` and plan.json says {}", self.epochs);
+                return mixed("number of epochs", done.to_string(), expected);
+            }
+            Outcome::Completed | Outcome::Stopped { .. } => {}
+        }
+        let diverged = record.evaluations.iter().find(|evaluation| {
+            let mean_image_error = self.mean_image_error;
+            let lost = |error: f64| {
+                !error.is_finite()
+                    || evaluation.epoch > 0 && mean_image_error.is_some_and(|m| error > m)
+            };
+            evaluation.error().is_none_or(lost)
+        });
+        Ok(match (diverged, end) {
+            (Some(evaluation), _) => State::Diverged {
+                epoch: evaluation.epoch,
+            },
+            (None, Outcome::Stopped { epoch }) => State::Stopped { epoch: *epoch },
+            (None, _) => State::Completed,
+        })
+    }
+}
+
+/// Estimates never mix backends or versions of the numerics. Gives the header
+/// of the first record. That all runs of an arm have one setting holds since
+/// each has that of the plan.
+fn check_alike(studies: &[Study]) -> Result<Option<&Header>> {
+    let mut first: Option<(&Run, &Header)> = None;
+    for run in studies.iter().flat_map(Study::all_runs) {
+        let Some(header) = run.record.as_ref().map(|record| &record.header) else {
+            continue;
+        };
+        let (reference, expected) = *first.get_or_insert((run, header));
+        let (key, value, expected) = if header.backend != expected.backend {
+            let name = |backend| format!("{backend:?}").to_lowercase();
+            ("backend", name(header.backend), name(expected.backend))
+        } else if header.semantics != expected.semantics {
+            let version = |h: &Header| h.semantics.to_string();
+            ("semantics", version(header), version(expected))
+        } else {
+            continue;
+        };
+        return Err(Error::Mixed {
+            path: run.path.clone(),
+            key,
+            value,
+            expected: format!("{} says {expected}", reference.path.display()),
+            remedy: "keep records of one kind in a folder, and run the experiment again",
+        });
+    }
+    for study in studies {
+        let tuning = study.tuning.iter().flat_map(|tuned| &tuned.candidates);
+        check_shared_starts(
+            "test error before the first update",
+            study.arms.iter().flat_map(|arm| &arm.runs),
+        )?;
+        check_shared_starts("validation error before the first update", tuning.flatten())?;
+    }
     Ok(first.map(|(_, header)| header))
 }
 
 /// Arms are compared seed by seed, so all runs of a seed must have begun from
 /// the same network. Processors whose kernels round differently pre-train to
 /// different ones.
-fn check_shared_starts(arms: &[ArmRuns]) -> Result<()> {
+fn check_shared_starts<'a>(key: &'static str, runs: impl Iterator<Item = &'a Run>) -> Result<()> {
     let mut starts: BTreeMap<u64, (&Run, Option<f64>)> = BTreeMap::new();
-    for run in arms.iter().flat_map(|arm| &arm.runs) {
-        let evaluations = run.record.iter().flat_map(|record| &record.evaluations);
-        let Some(error) = evaluations.map(|evaluation| evaluation.test_error).next() else {
+    for run in runs {
+        let mut evaluations = run.record.iter().flat_map(|record| &record.evaluations);
+        let Some(error) = evaluations.next().map(Evaluation::error) else {
             continue;
         };
         let (reference, expected) = *starts.entry(run.seed).or_insert((run, error));
         if error != expected {
             return Err(Error::Mixed {
                 path: run.path.clone(),
-                key: "test error before the first update",
+                key,
                 value: format!("{error:?}"),
                 expected: format!(
                     "{} of the same seed says {expected:?}",
@@ -387,16 +680,12 @@ fn check_shared_starts(arms: &[ArmRuns]) -> Result<()> {
 
 /// Among the records that the plan does not list, none may claim to be the
 /// same run as one that it does.
-fn check_not_copied(
-    path: &Path,
-    record: &RunRecord,
-    others: &BTreeMap<RunId, (PathBuf, RunRecord)>,
-) -> Result<()> {
+fn check_not_copied(path: &Path, record: &RunRecord, others: &Records) -> Result<()> {
     let key = |h: &Header| {
         (
             h.seed,
             h.backend,
-            h.data.clone(),
+            h.data.sha256.clone(),
             canonical_json(&h.settings),
         )
     };
@@ -416,44 +705,7 @@ fn check_not_copied(
     Ok(())
 }
 
-fn state(path: &Path, record: &RunRecord, mean_image: Option<f64>, epochs: u64) -> Result<State> {
-    let done = (record.evaluations.len() as u64).saturating_sub(1);
-    let end = match &record.end {
-        None => return Ok(State::Running { epochs: done }),
-        Some(end) => &end.outcome,
-    };
-    match end {
-        Outcome::Failed { why } => return Ok(State::Failed { why: why.clone() }),
-        Outcome::Diverged { epoch } => return Ok(State::Diverged { epoch: *epoch }),
-        Outcome::Completed => {}
-    }
-    if done != epochs || record.evaluations.is_empty() {
-        return Err(Error::Mixed {
-            path: path.to_owned(),
-            key: "number of epochs",
-            value: done.to_string(),
-            expected: format!("it says `completed` and plan.json says {epochs}"),
-            remedy: "remove it and run the experiment again",
-        });
-    }
-    let diverged = record.evaluations.iter().find(|evaluation| {
-        let lost = |error: f64| {
-            !error.is_finite() || evaluation.epoch > 0 && mean_image.is_some_and(|m| error > m)
-        };
-        evaluation.test_error.is_none_or(lost)
-    });
-    Ok(
-        diverged.map_or(State::Completed, |evaluation| State::Diverged {
-            epoch: evaluation.epoch,
-        }),
-    )
-}
-
-fn notes(
-    plan: &Plan,
-    arms: &[ArmRuns],
-    left_over: &BTreeMap<RunId, (PathBuf, RunRecord)>,
-) -> Vec<String> {
+fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<String> {
     let mut notes = Vec::new();
     if !left_over.is_empty() {
         let ids: Vec<&str> = left_over.keys().map(RunId::as_str).collect();
@@ -467,20 +719,11 @@ fn notes(
             ids.join(", ")
         ));
     }
-    let headers = || {
-        let runs = arms.iter().flat_map(|arm| &arm.runs);
-        runs.filter_map(|run| Some(&run.record.as_ref()?.header))
-    };
-    let copied = headers().filter(|h| h.experiment_hash != plan.experiment_hash);
-    let copied = copied.count();
-    if copied > 0 {
-        notes.push(format!(
-            "{copied} of {} records were written by another experiment with the same settings, \
-             seed and data, and copied.",
-            headers().count()
-        ));
-    }
-    if headers().any(|h| h.environment.dirty) {
+    let mut runs = studies.iter().flat_map(Study::all_runs);
+    if runs.any(|run| {
+        let record = run.record.as_ref();
+        record.is_some_and(|record| record.header.environment.dirty)
+    }) {
         notes.push(
             "Some records come from a program built from changed, uncommitted source.".into(),
         );
@@ -494,20 +737,29 @@ fn notes(
     notes
 }
 
-impl Study {
-    /// Epochs of fine-tuning.
-    pub(crate) fn epochs(&self) -> u64 {
-        self.plan.protocol.epochs
+impl Experiment {
+    /// The protocols that the verdicts are read from: those with the default
+    /// reading of every detail.
+    pub(crate) fn headline(&self) -> impl Iterator<Item = &Study> {
+        self.studies.iter().filter(|study| study.is_headline())
     }
 
-    pub(crate) fn mean_image_error(&self) -> Option<f64> {
-        self.anchors.as_ref().map(|a| a.mean_image_test_error)
+    /// Those of them that hold the arms of some claim, or all where none does:
+    /// a protocol may be there for other comparisons alone.
+    pub(crate) fn deciding(&self) -> impl Iterator<Item = &Study> {
+        let decides = |study: &Study| {
+            let has = |role| study.only(role).is_some();
+            let mut claims = self.plan.claims.iter();
+            has(Role::Adamix) && claims.any(|claim| claim.against.iter().all(|role| has(*role)))
+        };
+        let none = !self.headline().any(decides);
+        self.headline().filter(move |study| none || decides(study))
     }
 
-    /// The arm of this role, if there is exactly one.
-    pub(crate) fn only(&self, role: Role) -> Option<&ArmRuns> {
-        let mut found = self.arms.iter().filter(|arm| arm.arm.role == role);
-        found.next().filter(|_| found.next().is_none())
+    /// The first claim about this statistic.
+    pub(crate) fn claim_on(&self, statistic: Statistic) -> Option<&Claim> {
+        let claims = &self.plan.claims;
+        claims.iter().find(|claim| claim.statistic == statistic)
     }
 
     pub(crate) fn is_mnist(&self) -> bool {
@@ -518,10 +770,14 @@ impl Study {
     /// records, in the order of the plan.
     pub(crate) fn environments(&self) -> Vec<(&Environment, &str, usize)> {
         let mut found: Vec<(&Environment, &str, usize)> = Vec::new();
-        for run in self.arms.iter().flat_map(|arm| &arm.runs) {
+        let mut seen = BTreeSet::new();
+        for run in self.studies.iter().flat_map(Study::all_runs) {
             let Some(header) = run.record.as_ref().map(|record| &record.header) else {
                 continue;
             };
+            if !seen.insert(&run.id) {
+                continue;
+            }
             let same = |(e, kernel, _): &&mut (&Environment, &str, usize)| {
                 **e == header.environment && *kernel == header.kernel
             };
@@ -532,6 +788,51 @@ impl Study {
         }
         found
     }
+}
+
+impl Study {
+    /// Whether every detail has its default reading.
+    pub(crate) fn is_headline(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// Its name for the reader.
+    pub(crate) fn label(&self) -> &str {
+        &self.protocol.label.en
+    }
+
+    /// Epochs of fine-tuning.
+    pub(crate) fn epochs(&self) -> u64 {
+        self.protocol.epochs
+    }
+
+    /// The runs of its arms.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.arms.iter().flat_map(|arm| &arm.runs)
+    }
+
+    /// The runs of its tuning.
+    pub(crate) fn tuning_runs(&self) -> impl Iterator<Item = &Run> {
+        let candidates = self.tuning.iter().flat_map(|tuned| &tuned.candidates);
+        candidates.flatten()
+    }
+
+    /// Those of its arms, then those of its tuning.
+    pub(crate) fn all_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs().chain(self.tuning_runs())
+    }
+
+    /// The arm of this role, if there is exactly one.
+    pub(crate) fn only(&self, role: Role) -> Option<&ArmRuns> {
+        let mut found = self.arms.iter().filter(|arm| arm.arm.role == role);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Whether the arm's settings are still to be chosen.
+    pub(crate) fn in_tuning(&self, arm: &ArmRuns) -> bool {
+        let tuned = self.tuning.iter().find(|t| t.tuned.arm == arm.arm.name);
+        tuned.is_some_and(|tuned| tuned.tuned.chosen.is_none())
+    }
 
     /// Test errors by epoch of a run that counts, from the start on: a run
     /// that diverged has the mean image's error from there on, and does not
@@ -540,7 +841,7 @@ impl Study {
         let record = run.record.as_ref()?;
         let (diverged_at, lost) = match run.state {
             State::Completed => (u64::MAX, f64::NAN),
-            State::Diverged { epoch } => (epoch, self.mean_image_error()?),
+            State::Diverged { epoch } => (epoch, self.mean_image_error?),
             _ => return None,
         };
         Some(
@@ -576,11 +877,16 @@ impl Study {
     /// Whether some run of the arm diverged and cannot count. The others alone
     /// would make the arm look better than it is, so none of them counts.
     pub(crate) fn lacks_mean_image(&self, arm: &ArmRuns) -> bool {
-        arm.diverged() > 0 && self.anchors.is_none()
+        arm.diverged() > 0 && self.mean_image_error.is_none()
     }
 }
 
 impl ArmRuns {
+    /// Its name for the reader.
+    pub(crate) fn label(&self) -> &str {
+        &self.arm.label.en
+    }
+
     /// Number of runs whose state is this.
     pub(crate) fn count(&self, is: impl Fn(&State) -> bool) -> usize {
         self.runs.iter().filter(|run| is(&run.state)).count()

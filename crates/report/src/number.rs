@@ -90,6 +90,24 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// `a, b and c`.
+pub(crate) fn listed(items: &[&str]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => (*one).into(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// A name as it can stand in an address or a file's name.
+pub(crate) fn slug(name: &str) -> String {
+    let safe = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => c,
+        _ => '-',
+    };
+    name.chars().map(safe).collect()
+}
+
 /// A p value.
 pub(crate) fn p_value(p: f64) -> String {
     if p < 0.001 {

@@ -81,17 +81,33 @@ impl Style {
         }
     }
 
-    fn line(self, area: &Area, points: Vec<(i32, i32)>) -> Drawn {
+    pub(super) fn line(self, area: &Area, points: Vec<(i32, i32)>) -> Drawn {
         let (dash, gap) = self.dash;
         let style = self.color.stroke_width(8);
         area.draw(&DashedPathElement::new(points, dash, gap, style))
     }
 
     /// The mark, with the area of a disc of this radius.
-    pub(super) fn mark(self, area: &Area, (x, y): (i32, i32), radius: i32, opacity: f64) -> Drawn {
+    pub(super) fn mark(self, area: &Area, at: (i32, i32), radius: i32, opacity: f64) -> Drawn {
+        let outline = self.outline(at, radius);
+        if outline.is_empty() {
+            return Ok(());
+        }
+        area.draw(&Polygon::new(outline, self.color.mix(opacity)))
+    }
+
+    /// The same, hollow.
+    pub(super) fn open_mark(self, area: &Area, at: (i32, i32), radius: i32) -> Drawn {
+        let mut outline = self.outline(at, radius);
+        area.draw(&Polygon::new(outline.clone(), WHITE))?;
+        outline.extend(outline.first().copied());
+        area.draw(&PathElement::new(outline, self.color.stroke_width(6)))
+    }
+
+    fn outline(self, (x, y): (i32, i32), radius: i32) -> Vec<(i32, i32)> {
         let (corners, turn) = self.mark;
         if corners == 0 {
-            return Ok(());
+            return Vec::new();
         }
         let side = TAU / f64::from(corners);
         let reach = f64::from(radius) * (side / side.sin()).sqrt();
@@ -100,8 +116,7 @@ impl Style {
             let along = |part: f64| (part * reach).round() as i32;
             (x + along(angle.sin()), y - along(angle.cos()))
         };
-        let outline: Vec<_> = (0..corners).map(corner).collect();
-        area.draw(&Polygon::new(outline, self.color.mix(opacity)))
+        (0..corners).map(corner).collect()
     }
 }
 
@@ -114,7 +129,18 @@ pub(super) fn text(color: RGBColor) -> TextStyle<'static> {
 
 /// Writes a name beside `at`, in the middle of its height.
 pub(super) fn label(area: &Area, name: &str, style: Style, at: (i32, i32), side: HPos) -> Drawn {
-    let style = text(style.color).pos(Pos::new(side, VPos::Center));
+    label_in(area, name, style.color, at, side)
+}
+
+/// Writes a name at `at`, in the middle of its height, in any colour.
+pub(super) fn label_in(
+    area: &Area,
+    name: &str,
+    color: RGBColor,
+    at: (i32, i32),
+    side: HPos,
+) -> Drawn {
+    let style = text(color).pos(Pos::new(side, VPos::Center));
     area.draw_text(name, &style, at)
 }
 
@@ -126,7 +152,7 @@ pub(super) fn room<'a>(names: impl Iterator<Item = &'a str>, width: Width) -> i3
 }
 
 impl Width {
-    fn units(self) -> i32 {
+    pub(super) fn units(self) -> i32 {
         PX * match self {
             Self::Wide => 760,
             Self::Narrow => 360,
@@ -207,7 +233,7 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
     })
 }
 
-/// A curve over epochs.
+/// A curve over epochs, or other whole numbers.
 pub(super) struct Curve {
     pub(super) label: String,
     pub(super) style: Style,
@@ -216,12 +242,23 @@ pub(super) struct Curve {
     pub(super) band: Vec<(u64, f64)>,
 }
 
-/// Draws curves on a logarithmic axis. Their names stand at their ends or,
-/// where there is no room, in a key above.
+/// Draws curves over epochs.
 pub(super) fn over_epochs(
     name: &str,
     alternative: [&str; 2],
     y_title: &str,
+    curves: &[Curve],
+    width: Width,
+) -> Result<String> {
+    over(name, alternative, ["epoch", y_title], curves, width)
+}
+
+/// Draws curves over whole numbers on a logarithmic axis. Their names stand at
+/// their ends or, where there is no room, in a key above.
+pub(super) fn over(
+    name: &str,
+    alternative: [&str; 2],
+    [x_title, y_title]: [&str; 2],
     curves: &[Curve],
     width: Width,
 ) -> Result<String> {
@@ -256,7 +293,7 @@ pub(super) fn over_epochs(
             .label_style(text(INK))
             .x_labels(if wide { 9 } else { 6 })
             .y_label_formatter(&|value| digits(*value, 6))
-            .x_desc("epoch")
+            .x_desc(x_title)
             .draw()?;
         area.draw_text(y_title, &text(INK), (4 * PX, above - 26 * PX))?;
 

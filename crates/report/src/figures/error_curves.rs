@@ -7,12 +7,11 @@ use crate::load::Study;
 use crate::number;
 use crate::statistics::{Estimate, mean_interval};
 
-pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
+pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     let curves = curves(study);
     if curves.is_empty() {
         return Ok(None);
     }
-    let name = "error-curves";
     let title = "Test error against epoch";
     let description = description(study, &curves);
     let caption = format!(
@@ -26,8 +25,8 @@ pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
 }
 
 fn curves(study: &Study) -> Vec<Curve> {
-    let arms = study.arms.iter().enumerate();
-    arms.filter_map(|(index, arm)| {
+    let arms = study.arms.iter();
+    arms.filter_map(|arm| {
         let runs = study.by_seed(arm, |errors| Some(errors.to_vec()));
         let at = |epoch: u64| {
             let errors: Vec<f64> = runs.iter().map(|(_, run)| run[epoch as usize]).collect();
@@ -39,8 +38,8 @@ fn curves(study: &Study) -> Vec<Curve> {
         // The band of an arm with a diverged run would fill the figure.
         let banded = runs.len() > 1 && arm.diverged() == 0;
         Some(Curve {
-            label: arm.arm.label.clone(),
-            style: Style::of(index),
+            label: arm.label().to_owned(),
+            style: Style::of(arm.style),
             points: means
                 .iter()
                 .map(|(epoch, mean)| (*epoch, mean.point))

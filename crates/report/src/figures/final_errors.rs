@@ -10,8 +10,6 @@ use crate::load::Study;
 use crate::number::{self, digits};
 use crate::statistics::{Estimate, mean_interval};
 
-const NAME: &str = "final-errors";
-
 struct Row {
     label: String,
     style: Style,
@@ -19,14 +17,15 @@ struct Row {
     mean: Estimate,
 }
 
-pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
-    let arms = study.arms.iter().enumerate();
-    let rows: Vec<Row> = arms
-        .filter_map(|(index, arm)| {
+pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
+    let rows: Vec<Row> = study
+        .arms
+        .iter()
+        .filter_map(|arm| {
             let errors: Vec<f64> = study.final_errors(arm).iter().map(|(_, e)| *e).collect();
             Some(Row {
-                label: arm.arm.label.clone(),
-                style: Style::of(index),
+                label: arm.label().to_owned(),
+                style: Style::of(arm.style),
                 mean: mean_interval(&errors, 0.95)?,
                 errors,
             })
@@ -49,10 +48,11 @@ pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
          difference, taken seed by seed, is clear. {description}"
     );
     let alternative = ["Final test error by arm", &description];
-    Figure::new(NAME, caption, |width| draw(&rows, alternative, width)).map(Some)
+    let draw = |width| draw(name, &rows, alternative, width);
+    Figure::new(name, caption, draw).map(Some)
 }
 
-fn draw(rows: &[Row], alternative: [&str; 2], width: Width) -> Result<String> {
+fn draw(name: &str, rows: &[Row], alternative: [&str; 2], width: Width) -> Result<String> {
     let wide = width == Width::Wide;
     let height = PX * rows.len() as i32 * if wide { 40 } else { 50 };
     let (above, below) = (8 * PX, 42 * PX);
@@ -62,7 +62,7 @@ fn draw(rows: &[Row], alternative: [&str; 2], width: Width) -> Result<String> {
     });
     // A run that diverged is an order of magnitude off, so the scale is logarithmic.
     let range = logarithmic_range(values);
-    svg(NAME, alternative, width, above + height + below, |area| {
+    svg(name, alternative, width, above + height + below, |area| {
         let names = rows.iter().map(|row| row.label.as_str());
         let left = if wide {
             room(names, width) + 16 * PX

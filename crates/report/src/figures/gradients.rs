@@ -10,7 +10,7 @@ use crate::load::{ArmRuns, Study};
 use crate::number::{percent, significant};
 use crate::statistics::median;
 
-pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
+pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     let Some(arm) = study.only(Role::Adamix).or_else(|| study.arms.first()) else {
         return Ok(None);
     };
@@ -27,7 +27,7 @@ pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
     let caption = format!(
         "Median size |g| of the weights' gradients in the last update of each epoch, by layer, \
          for {}; median over the seeds. {description}",
-        arm.arm.label
+        arm.label()
     );
     let title = "Median gradient size against the constant K";
     if let Some(root) = root {
@@ -38,7 +38,6 @@ pub(super) fn figure(study: &Study) -> Result<Option<Figure>> {
             band: Vec::new(),
         });
     }
-    let name = "gradients";
     let draw = |width| over_epochs(name, [title, &description], "median |g|", &curves, width);
     Figure::new(name, caption, draw).map(Some)
 }
@@ -61,7 +60,7 @@ fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
                 })
                 .collect();
             (!medians.is_empty()).then(|| Curve {
-                label: label(&study.plan.protocol.layer_sizes, layer),
+                label: label(&study.protocol.layer_sizes, layer),
                 style: Style::of(layer),
                 points: medians,
                 band: Vec::new(),

@@ -2,12 +2,15 @@ use adamix_record::Role;
 use serde_json::Value;
 
 use super::{Table, words};
-use crate::load::Study;
+use crate::load::{Experiment, Study};
 use crate::number::significant;
+
+/// One detail: its name, what was run, all readings, how sure it is.
+type Row = [String; 4];
 
 /// The readings that were run, in plain words, beside all that the
 /// abstract leaves open.
-pub(crate) fn assumptions(study: &Study) -> Table {
+pub(crate) fn assumptions(experiment: &Experiment) -> Table {
     let mut table = Table::new(
         "Details that the paper's abstract leaves open, and the readings that these runs chose. \
          W1 to W5 are readings of the weights' rate, B1 to B4 of the biases'. Here g is the \
@@ -20,10 +23,36 @@ pub(crate) fn assumptions(study: &Study) -> Table {
             words("how sure"),
         ],
     );
+    let mut all: Vec<(Row, Vec<&str>)> = Vec::new();
+    for study in experiment.headline() {
+        for row in rows(study) {
+            match all.iter_mut().find(|(found, _)| *found == row) {
+                Some((_, protocols)) => protocols.push(study.label()),
+                None => all.push((row, vec![study.label()])),
+            }
+        }
+    }
+    // The same detail of several protocols stands together.
+    let order: Vec<String> = all.iter().map(|(row, _)| row[0].clone()).collect();
+    all.sort_by_key(|(row, _)| order.iter().position(|name| *name == row[0]));
+    let headlines = experiment.headline().count();
+    table.rows = all
+        .into_iter()
+        .map(|([detail, run, others, sure], protocols)| {
+            let run = match protocols.len() {
+                n if n == headlines => run,
+                _ => format!("{}: {run}", protocols.join(", ")),
+            };
+            vec![detail, run, others, sure]
+        })
+        .collect();
+    table
+}
+
+fn rows(study: &Study) -> Vec<Row> {
+    let mut rows = Vec::new();
     let mut add = |detail: &str, run: String, others: &str, sure: &str| {
-        table
-            .rows
-            .push(vec![detail.into(), run, others.into(), sure.into()]);
+        rows.push([detail.into(), run, others.into(), sure.into()]);
     };
     let formulas = "Inferred: only the abstract is known, and it has no formula.";
 
@@ -62,7 +91,7 @@ pub(crate) fn assumptions(study: &Study) -> Table {
     let constants: Vec<(f64, &str)> = study
         .arms
         .iter()
-        .filter_map(|arm| Some((arm.arm.weights["k"].as_f64()?, arm.arm.label.as_str())))
+        .filter_map(|arm| Some((arm.arm.weights["k"].as_f64()?, arm.label())))
         .collect();
     if !constants.is_empty() {
         let all_one = constants.iter().all(|(k, _)| *k == 1.0);
@@ -77,7 +106,7 @@ pub(crate) fn assumptions(study: &Study) -> Table {
             "K = 1 is in Senior et al. 2013 (second-hand); the paper's own value is not known.",
         );
     }
-    let protocol = &study.plan.protocol;
+    let protocol = &study.protocol;
     add(
         "Gradient",
         stated(&protocol.settings, "gradient"),
@@ -112,7 +141,7 @@ pub(crate) fn assumptions(study: &Study) -> Table {
             );
         }
     }
-    table
+    rows
 }
 
 /// Says whether a reading is the default, and which is.

@@ -1,15 +1,14 @@
-use adamix_record::{ArmCost, Cost, Role, UpdateCost};
+use adamix_record::{Cost, Role, UpdateCost, UpdateTimes};
 
 use super::convergence::epoch_seconds;
 use super::{NOTHING, Table, numbers, words};
-use crate::findings::{CostFigure, DECLARED, update_ratio};
-use crate::load::Study;
+use crate::findings::{CostFigure, DECLARED, update_ratios};
+use crate::load::{ArmRuns, Study};
 use crate::number::{self, grouped, interval, significant};
-use crate::statistics::median;
+use crate::statistics::{Estimate, mean_interval, median};
 
 /// Declared cost of every arm: of all parameters, then of weights and biases.
-pub(crate) fn declared(study: &Study) -> Option<Table> {
-    let cost = study.cost.as_ref()?;
+pub(crate) fn declared(study: &Study) -> Table {
     let mut columns = vec![words("arm"), words("parameters")];
     columns.extend(DECLARED.iter().map(|(name, _)| numbers(*name)));
     columns.push(words("of which"));
@@ -21,22 +20,20 @@ pub(crate) fn declared(study: &Study) -> Option<Table> {
          not counted.",
         columns,
     );
-    for entry in &cost.arms {
+    for (arm, entry) in costs(study) {
         let all = |figure: CostFigure| entry.per_parameter(figure);
         let group = |cost: UpdateCost| move |figure: CostFigure| figure(&cost);
-        let label = label(study, entry);
-        table.rows.push(row(label.clone(), "all", &all));
+        table.rows.push(row(arm.label(), "all", &all));
         for (name, part) in [("weights", &entry.weights), ("biases", &entry.biases)] {
-            let name = format!("{name} ({})", grouped(part.parameters));
-            table
-                .rows
-                .push(row(label.clone(), &name, &group(part.per_parameter)));
+            let name = format!("{name} ({}), {}", grouped(part.parameters), part.rule);
+            let figures = group(part.per_parameter);
+            table.rows.push(row(arm.label(), &name, &figures));
         }
     }
-    Some(table)
+    table
 }
 
-fn row(label: String, parameters: &str, figure: &dyn Fn(CostFigure) -> f64) -> Vec<String> {
+fn row(label: &str, parameters: &str, figure: &dyn Fn(CostFigure) -> f64) -> Vec<String> {
     let operations: [(&str, CostFigure); 4] = [
         ("+", |c| c.additions),
         ("\u{d7}", |c| c.multiplications),
@@ -48,24 +45,28 @@ fn row(label: String, parameters: &str, figure: &dyn Fn(CostFigure) -> f64) -> V
         .filter(|(_, count)| figure(*count) > 0.0)
         .map(|(sign, count)| format!("{} {sign}", significant(figure(*count))))
         .collect();
-    let mut row = vec![label, parameters.to_owned()];
+    let mut row = vec![label.to_owned(), parameters.to_owned()];
     row.extend(DECLARED.iter().map(|(_, f)| significant(figure(*f))));
     row.push(operations.join(", "));
     row
 }
 
 /// Measured cost of every arm.
-pub(crate) fn measured(study: &Study) -> Option<Table> {
-    let cost = study.cost.as_ref()?;
+pub(crate) fn measured(study: &Study, cost: &Cost) -> Table {
     let mut table = Table::new(
         format!(
-            "Measured cost: medians over {} rounds, all arms timed in turn in each round, on {}. \
-             The ratio is the update time of AdaMix divided by the arm's, paired by round, with \
-             its 95\u{202f}% Student interval; below 1 AdaMix is faster. A step is forward, \
-             backward and update; an epoch is {} steps.",
-            cost.arms.first().map_or(0, |arm| arm.update_seconds.len()),
+            "Measured cost: medians over {} rounds, all kinds of update timed in turn in each \
+             round, on {}. The ratio is the update time of AdaMix divided by the arm's, paired by \
+             round, with its 95\u{202f}% Student interval; below 1 AdaMix is faster. A step is \
+             forward, backward and update; an epoch is {} steps. Arms whose updates are the same \
+             work, whatever their learning rates, are timed once.",
+            cost.entries
+                .first()
+                .map_or(0, |entry| entry.update_seconds.len()),
             machine(cost),
-            cost.steps_per_epoch,
+            costs(study)
+                .next()
+                .map_or(0, |(_, entry)| entry.steps_per_epoch),
         ),
         vec![
             words("arm"),
@@ -75,41 +76,46 @@ pub(crate) fn measured(study: &Study) -> Option<Table> {
             numbers("AdaMix / arm"),
         ],
     );
-    let ours = ours(study, cost);
+    let ours = study.only(Role::Adamix);
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.into());
-    for entry in &cost.arms {
+    for (arm, entry) in costs(study) {
+        let parameters = (entry.weights.parameters + entry.biases.parameters) as f64;
         let update = median(&entry.update_seconds);
-        let per_parameter = update.map(|s| significant(s * 1e9 / cost.parameters as f64));
+        let per_parameter = update.map(|s| significant(s * 1e9 / parameters));
         let step = median(&entry.step_seconds).map(|s| significant(s * 1e3));
         let ratio = ours
-            .filter(|ours| ours.arm != entry.arm)
-            .and_then(|ours| update_ratio(ours, entry));
+            .filter(|ours| ours.arm.name != arm.arm.name)
+            .and_then(|ours| ours.cost.as_ref())
+            .and_then(|ours| {
+                if ours == entry {
+                    return Some("the same update".to_owned());
+                }
+                let ratio = update_ratio(ours, entry)?;
+                Some(interval(&ratio, number::ratio))
+            });
         table.rows.push(vec![
-            label(study, entry),
+            arm.label().to_owned(),
             or_nothing(per_parameter),
             or_nothing(step),
-            or_nothing(epoch_seconds(study, &entry.arm).map(significant)),
-            or_nothing(ratio.map(|ratio| interval(&ratio, number::ratio))),
+            or_nothing(epoch_seconds(entry).map(significant)),
+            or_nothing(ratio),
         ]);
     }
-    Some(table)
+    table
 }
 
 /// One sentence for every arm whose declared and measured cost beside AdaMix
 /// point different ways.
 pub(crate) fn disagreements(study: &Study) -> Vec<String> {
-    let Some((cost, ours)) = study
-        .cost
-        .as_ref()
-        .and_then(|cost| Some((cost, ours(study, cost)?)))
-    else {
+    let ours = study.only(Role::Adamix);
+    let Some((ours, our_cost)) = ours.and_then(|ours| Some((ours, ours.cost.as_ref()?))) else {
         return Vec::new();
     };
-    let others = cost.arms.iter().filter(|entry| entry.arm != ours.arm);
+    let others = costs(study).filter(|(arm, _)| arm.arm.name != ours.arm.name);
     others
-        .filter_map(|other| {
-            let ratio = update_ratio(ours, other)?;
-            let declared = declared_order(ours, other);
+        .filter_map(|(arm, other)| {
+            let ratio = update_ratio(our_cost, other)?;
+            let declared = declared_order(our_cost, other);
             let measured = match (ratio.low, ratio.high) {
                 (_, high) if high < 1.0 => "cheaper",
                 (low, _) if low > 1.0 => "dearer",
@@ -121,7 +127,7 @@ pub(crate) fn disagreements(study: &Study) -> Vec<String> {
                     "Declared and measured disagree: by its declared cost AdaMix is {declared} \
                      {} {}, by measured time it is {} (ratio {}).",
                     if declared == "equal" { "to" } else { "than" },
-                    label(study, other),
+                    arm.label(),
                     match measured {
                         "cheaper" => "faster",
                         "dearer" => "slower",
@@ -134,7 +140,7 @@ pub(crate) fn disagreements(study: &Study) -> Vec<String> {
         .collect()
 }
 
-fn declared_order(ours: &ArmCost, other: &ArmCost) -> &'static str {
+fn declared_order(ours: &UpdateTimes, other: &UpdateTimes) -> &'static str {
     let differences = DECLARED.map(|(_, f)| ours.per_parameter(f) - other.per_parameter(f));
     let lower = differences.iter().any(|d| *d < -1e-9);
     let higher = differences.iter().any(|d| *d > 1e-9);
@@ -146,14 +152,14 @@ fn declared_order(ours: &ArmCost, other: &ArmCost) -> &'static str {
     }
 }
 
-fn ours<'a>(study: &Study, cost: &'a Cost) -> Option<&'a ArmCost> {
-    let ours = &study.only(Role::Adamix)?.arm.name;
-    cost.arms.iter().find(|entry| entry.arm == *ours)
+fn update_ratio(ours: &UpdateTimes, other: &UpdateTimes) -> Option<Estimate> {
+    mean_interval(&update_ratios(ours, other), 0.95)
 }
 
-fn label(study: &Study, entry: &ArmCost) -> String {
-    let arm = study.plan.arms.iter().find(|arm| arm.name == entry.arm);
-    arm.map_or_else(|| entry.arm.clone(), |arm| arm.label.clone())
+/// The arms whose cost is known.
+fn costs(study: &Study) -> impl Iterator<Item = (&ArmRuns, &UpdateTimes)> {
+    let arms = study.arms.iter();
+    arms.filter_map(|arm| Some((arm, arm.cost.as_ref()?)))
 }
 
 fn machine(cost: &Cost) -> String {

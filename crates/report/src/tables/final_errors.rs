@@ -1,19 +1,21 @@
 use super::{NOTHING, Table, numbers, words};
 use crate::load::{ArmRuns, State, Study};
 use crate::number::{error, interval};
-use crate::statistics::{mean, mean_interval, median};
+use crate::statistics::{interquartile_mean, mean, mean_interval, median};
 
 /// Final errors by arm, and what became of its runs.
 pub(crate) fn final_errors(study: &Study) -> Table {
     let mut table = Table::new(
         "Test error after the last epoch: mean over the seeds with its 95\u{202f}% Student \
-         interval, n the number of seeds behind it. Train error (first 10,000 training images) \
+         interval, n the number of seeds behind it, and the interquartile mean, which leaves out \
+         the lowest and the highest quarter of the seeds, with its bootstrap interval. Train error (first 10,000 training images) \
          and best epoch (that of the lowest test error, median over seeds) leave out runs that \
          diverged.",
         vec![
             words("arm"),
             numbers("test error"),
             numbers("n"),
+            numbers("interquartile mean"),
             numbers("train error"),
             numbers("best epoch"),
             numbers("lowest test error"),
@@ -44,18 +46,22 @@ fn row(study: &Study, arm: &ArmRuns) -> Vec<String> {
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.into());
     let not_empty = |values: &[f64]| (!values.is_empty()).then(|| error(mean(values)));
     vec![
-        arm.arm.label.clone(),
+        arm.label().to_owned(),
         or_nothing(mean_interval(&finals, 0.95).map(|e| interval(&e, error))),
         finals.len().to_string(),
+        or_nothing(interquartile_mean(&finals, 0.95).map(|e| interval(&e, error))),
         or_nothing(not_empty(&train)),
         or_nothing(median(&best_epochs).map(|epoch| epoch.to_string())),
         or_nothing(not_empty(&lowest)),
-        states(arm),
+        states(study, arm),
     ]
 }
 
 /// `9 completed, 1 diverged`: every state that occurs, with its count.
-pub(super) fn states(arm: &ArmRuns) -> String {
+fn states(study: &Study, arm: &ArmRuns) -> String {
+    if study.in_tuning(arm) {
+        return "settings still being tuned".into();
+    }
     let counts = [
         ("completed", arm.count(|s| *s == State::Completed)),
         ("diverged", arm.diverged()),

@@ -1,22 +1,30 @@
 //! Tables, one file each: rows of text, computed from the records.
 
+mod ablation;
 mod assumptions;
 mod convergence;
 mod cost;
+mod coverage;
 mod differences;
 mod final_errors;
+mod ledger;
 mod reference;
 mod runs;
 mod samples;
+mod tuning;
 
+pub(crate) use ablation::ablation;
 pub(crate) use assumptions::assumptions;
 pub(crate) use convergence::convergence;
 pub(crate) use cost::{declared, disagreements, measured};
+pub(crate) use coverage::coverage;
 pub(crate) use differences::differences;
 pub(crate) use final_errors::final_errors;
+pub(crate) use ledger::{Ledger, ledger};
 pub(crate) use reference::reference;
-pub(crate) use runs::{environments, runs};
+pub(crate) use runs::{environments, runs, tuning_runs};
 pub(crate) use samples::{Gallery, gallery};
+pub(crate) use tuning::tuning;
 
 use serde::Serialize;
 

@@ -1,14 +1,14 @@
 use adamix_record::{PrincipalComponents, Role};
 
 use super::{NOTHING, Table, numbers, words};
-use crate::load::{ArmRuns, Study};
+use crate::load::{ArmRuns, Experiment, Study};
 use crate::number::{count, error};
 use crate::statistics::mean;
 
 /// Figures of other work beside ours. They are all of MNIST, so `None` for any
 /// other data set.
-pub(crate) fn reference(study: &Study) -> Option<Table> {
-    if !study.is_mnist() {
+pub(crate) fn reference(experiment: &Experiment) -> Option<Table> {
+    if !experiment.is_mnist() {
         return None;
     }
     let mut table = Table::new(
@@ -30,14 +30,17 @@ pub(crate) fn reference(study: &Study) -> Option<Table> {
             .push(vec![what.into(), theirs.into(), source.into(), ours]);
     };
     let anchor = |value: Option<f64>| {
-        Some(match (&study.anchors, value) {
+        Some(match (&experiment.anchors, value) {
             (None, _) => "not measured yet".to_owned(),
             (Some(_), None) => "not measured".to_owned(),
             (Some(_), Some(value)) => error(value),
         })
     };
     let components = |n: usize, value: fn(&PrincipalComponents) -> f64| {
-        let all = study.anchors.iter().flat_map(|a| &a.principal_components);
+        let all = experiment
+            .anchors
+            .iter()
+            .flat_map(|a| &a.principal_components);
         anchor(all.into_iter().find(|p| p.components == n).map(value))
     };
     let ours = "independent computation in float64 (measured)";
@@ -45,7 +48,7 @@ pub(crate) fn reference(study: &Study) -> Option<Table> {
         "mean training image, test",
         "52.90",
         ours,
-        anchor(study.mean_image_error()),
+        anchor(experiment.anchors.as_ref().map(|a| a.mean_image_test_error)),
     );
     for (what, theirs, n) in [
         ("principal components, 2, test", "43.645", 2),
@@ -67,14 +70,16 @@ pub(crate) fn reference(study: &Study) -> Option<Table> {
         science,
         components(30, |p| p.test_error),
     );
+    // Measured once `Anchors` holds it; `anchor` then writes it like the others.
+    let logistic = None;
     add(
         "logistic principal components, 30, test",
         "8.01",
         science,
-        None,
+        logistic,
     );
-    let lowest = lowest(study, |e| e.test_error);
-    let lowest_train = self::lowest(study, |e| e.train_error);
+    let lowest = lowest(experiment, |e| e.test_error);
+    let lowest_train = self::lowest(experiment, |e| e.train_error);
     add(
         "deep autoencoder, 30 code units, test",
         "3.00",
@@ -99,7 +104,9 @@ pub(crate) fn reference(study: &Study) -> Option<Table> {
     ] {
         add(what, theirs, sutskever, lowest_train.clone());
     }
-    if study.plan.protocol.pre_training_epochs == 10 {
+    // The prototype's settings were chosen by nobody's validation error.
+    let untuned = experiment.headline().find(|s| s.protocol.tuning.is_none());
+    if let Some(study) = untuned.filter(|s| s.protocol.pre_training_epochs == 10) {
         prototype(study, add);
     }
     Some(table)
@@ -128,13 +135,19 @@ fn at_epoch(study: &Study, arm: &ArmRuns, epoch: usize) -> Option<String> {
     let errors: Vec<f64> = by_seed.into_iter().map(|(_, error)| error).collect();
     (!errors.is_empty()).then(|| {
         let seeds = count(errors.len(), "seed");
-        format!("{} ({}, {seeds})", error(mean(&errors)), arm.arm.label)
+        format!("{} ({}, {seeds})", error(mean(&errors)), arm.label())
     })
 }
 
-/// The lowest mean final error among the arms, with the arm's name.
-fn lowest(study: &Study, value: fn(&adamix_record::Evaluation) -> Option<f64>) -> Option<String> {
-    let means = study.arms.iter().filter_map(|arm| {
+/// The lowest mean final error among the arms of all protocols, with the
+/// arm's name.
+fn lowest(
+    experiment: &Experiment,
+    value: fn(&adamix_record::Evaluation) -> Option<f64>,
+) -> Option<String> {
+    let studies = experiment.studies.iter();
+    let arms = studies.flat_map(|study| study.arms.iter().map(move |arm| (study, arm)));
+    let means = arms.filter_map(|(study, arm)| {
         let completed = arm
             .runs
             .iter()
@@ -144,13 +157,17 @@ fn lowest(study: &Study, value: fn(&adamix_record::Evaluation) -> Option<f64>) -
             .collect();
         // An arm with a diverged run has no mean to stand here.
         let errors = errors.filter(|e| !e.is_empty() && arm.diverged() == 0)?;
-        Some((mean(&errors), errors.len(), arm))
+        Some((mean(&errors), errors.len(), study, arm))
     });
-    let (lowest, n, arm) = means.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (lowest, n, study, arm) = means.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let protocol = match experiment.studies.len() {
+        1 => String::new(),
+        _ => format!(", {}", study.label()),
+    };
     Some(format!(
-        "{} ({}, {} epochs, {})",
+        "{} ({}{protocol}, {} epochs, {})",
         error(lowest),
-        arm.arm.label,
+        arm.label(),
         study.epochs(),
         count(n, "seed")
     ))

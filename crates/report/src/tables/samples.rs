@@ -33,17 +33,17 @@ pub(crate) struct Picture {
 
 /// The pictures of the first seed; `None` where no run of it has any.
 pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
-    let Some(seed) = study.plan.seeds.first() else {
+    let Some(seed) = study.protocol.seeds.first() else {
         return Ok(None);
     };
     let mut rows = Vec::new();
     let mut without = Vec::new();
     for arm in &study.arms {
-        let label = &arm.arm.label;
+        let label = arm.label();
         let run = arm.runs.iter().find(|run| run.seed == *seed);
         let found = run.and_then(|run| Some((run, run.record.as_ref()?.samples.as_ref()?)));
         let Some((run, samples)) = found else {
-            without.push(label.as_str());
+            without.push(label);
             continue;
         };
         let draw = |pixels: &[u8]| source(run, pixels, samples.image_shape);
@@ -84,7 +84,7 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
             })
             .collect();
         rows.push(GalleryRow {
-            label: label.clone(),
+            label: label.to_owned(),
             pictures: pictures?,
         });
     }

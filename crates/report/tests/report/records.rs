@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use adamix_record::{Backend, Line, Outcome, Plan, RunRecord, write_json};
+use adamix_record::{Backend, Line, Outcome, RunRecord, write_json};
 use adamix_report::{Error, render};
 
-use crate::study::{MadeUp, write_lines};
+use crate::study::{MadeUp, MadeUpProtocol, write_lines};
 
 fn error(folder: &Path) -> String {
     render(folder).expect_err("no report").to_string()
@@ -49,8 +49,9 @@ fn no_plan_is_an_error_that_names_it() {
 fn a_plan_that_lists_a_run_twice_is_refused() {
     let study = better(3);
     let folder = study.write();
-    let mut plan: Plan = study.plan();
-    plan.runs.push(plan.runs[0].clone());
+    let mut plan = study.plan();
+    let runs = &mut plan.protocols[0].runs;
+    runs.push(runs[0].clone());
     write_json(&folder.path().join("plan.json"), &plan).unwrap();
     let message = error(folder.path());
     assert!(message.contains("plan.json"), "{message}");
@@ -65,7 +66,7 @@ fn two_records_of_one_run_are_refused() {
     let study = better(3);
     let folder = study.write();
     // The same settings, seed and data under another id: that of older numerics.
-    let mut lines = study.lines(&study.arms[0], 2);
+    let mut lines = study.lines(study.arm(0), 2);
     let Some(Line::Header(header)) = lines.first_mut() else {
         panic!("a header comes first");
     };
@@ -86,7 +87,7 @@ fn two_records_of_one_run_are_refused() {
 fn a_record_that_the_plan_does_not_list_is_noted() {
     let study = better(3);
     let folder = study.write();
-    let lines = study.lines(&study.arms[0], 77);
+    let lines = study.lines(study.arm(0), 77);
     write_lines(folder.path(), "jsonl", &lines);
     let page = page(folder.path());
     assert!(
@@ -132,7 +133,7 @@ fn the_same_data_under_another_name_is_the_same_data() {
 fn runs_of_a_seed_that_do_not_share_their_start_are_refused() {
     let study = better(3);
     let folder = study.write();
-    let run = &study.plan().runs[4];
+    let run = &study.plan().protocols[0].runs[4];
     let path = folder.path().join(format!("runs/{}.jsonl", run.run_id));
     let text = std::fs::read_to_string(&path).unwrap();
     let (before, after) = text
@@ -154,11 +155,11 @@ fn a_cost_table_of_another_version_of_the_experiment_is_refused() {
     let study = better(3);
     let folder = study.write();
     let mut plan = study.plan();
-    plan.experiment_hash = "ef".repeat(32);
+    plan.protocols[0].hash = "ef".repeat(32);
     write_json(&folder.path().join("plan.json"), &plan).unwrap();
     let message = error(folder.path());
     assert!(
-        message.contains("cost.json") && message.contains("experiment-hash"),
+        message.contains("cost.json") && message.contains("protocols"),
         "{message}"
     );
 }
@@ -168,7 +169,7 @@ fn records_of_other_settings_are_refused() {
     let study = better(3);
     let folder = study.write();
     let mut plan = study.plan();
-    plan.arms[1].weights["k"] = 0.01.into();
+    plan.protocols[0].arms[1].weights["k"] = 0.01.into();
     write_json(&folder.path().join("plan.json"), &plan).unwrap();
     let message = error(folder.path());
     assert!(message.contains("plan.json says weights"), "{message}");
@@ -179,13 +180,13 @@ fn mixed_backends_are_refused() {
     let study = better(3);
     let folder = study.write();
     let mut plan = study.plan();
-    let header = study.header(&study.arms[1], 1, Backend::Cuda);
-    let planned = plan
+    let header = study.header(study.arm(1), 1, Backend::Cuda);
+    let planned = plan.protocols[0]
         .runs
         .iter_mut()
         .find(|r| r.arm == "adagrad" && r.seed == 1);
     planned.unwrap().run_id = header.run_id.clone();
-    let mut lines = study.lines(&study.arms[1], 1);
+    let mut lines = study.lines(study.arm(1), 1);
     lines[0] = Line::Header(header);
     write_lines(folder.path(), "jsonl", &lines);
     write_json(&folder.path().join("plan.json"), &plan).unwrap();
@@ -214,15 +215,15 @@ fn anchors_and_costs_of_something_else_are_refused() {
     let folder = study.write();
     let path = folder.path().join("cost.json");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"adadec\"", "\"other\"")).unwrap();
-    assert!(error(folder.path()).contains("cost.json: arm is `other`"));
+    std::fs::write(&path, text.replace("common/adadec", "common/other")).unwrap();
+    assert!(error(folder.path()).contains("cost.json: arm is `common/other`"));
 }
 
 #[test]
 fn pictures_of_a_wrong_size_are_refused() {
     let study = better(3);
     let folder = study.write();
-    let mut lines = study.lines(&study.arms[0], 0);
+    let mut lines = study.lines(study.arm(0), 0);
     for line in &mut lines {
         if let Line::Samples(samples) = line {
             samples.image_shape = [28, 27];
@@ -253,7 +254,7 @@ fn a_diverged_run_counts_with_the_mean_image() {
 #[test]
 fn an_error_above_the_mean_image_is_a_divergence() {
     let mut study = better(10);
-    study.arms[1].error = 60.0;
+    study.arms()[1].error = 60.0;
     let page = page(study.write().path());
     assert!(page.contains("10 diverged"));
 }
@@ -292,7 +293,7 @@ fn failed_missing_and_running_runs_are_shown() {
     };
     std::fs::remove_file(record("adagrad", 3, "jsonl")).unwrap();
     std::fs::remove_file(record("adadec", 5, "jsonl")).unwrap();
-    let arm = &study.arms[2];
+    let arm = study.arm(2);
     write_lines(folder.path(), "partial", &study.first_lines(arm, 5, 3));
     // A last line cut short is what an interrupted writer leaves.
     let partial = record("adadec", 5, "partial");
@@ -336,7 +337,7 @@ fn a_finished_record_wins_over_its_partial() {
     let study = better(3);
     let folder = study.write();
     let before = render(folder.path()).unwrap();
-    let lines = study.first_lines(&study.arms[0], 0, 2);
+    let lines = study.first_lines(study.arm(0), 0, 2);
     write_lines(folder.path(), "partial", &lines);
     // And one that was opened a moment ago does no harm.
     let path = folder.path().join("runs/0123456789abcdef.partial");
@@ -351,4 +352,163 @@ fn made_up_records_are_records() {
     let path = format!("runs/{}.jsonl", study.id("adamix", 0));
     let record = RunRecord::read(&folder.path().join(path)).unwrap();
     assert_eq!(record.evaluations.len(), 7);
+}
+
+/// A study whose settings were chosen by tuning.
+fn tuned() -> MadeUp {
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.3);
+    MadeUp::of(vec![tuned])
+}
+
+/// The first tuning record of AdaGrad, changed.
+fn change_tuning_record(folder: &Path, study: &MadeUp, change: impl Fn(&mut Line)) {
+    let plan = study.plan();
+    let tuning = plan.protocols[0].tuning.as_ref().expect("a tuned protocol");
+    let id = &tuning.arms[1].candidates[2].runs[0].run_id;
+    let path = folder.join(format!("runs/{id}.jsonl"));
+    let text = std::fs::read_to_string(path).expect("a record");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line"));
+    let mut lines: Vec<Line> = lines.collect();
+    lines.iter_mut().for_each(change);
+    write_lines(folder, "jsonl", &lines);
+}
+
+#[test]
+fn tuning_is_read_apart_from_the_runs() {
+    let study = tuned();
+    let report = render(study.write().path()).unwrap();
+    let line = "40 runs planned: 40 completed; 96 tuning runs planned: 32 completed, 56 stopped \
+                early, 8 diverged";
+    assert!(report.summary.contains(line), "{}", report.summary);
+    assert!(report.html.contains("not kept after epoch 2"));
+}
+
+#[test]
+fn a_tuning_run_that_saw_test_images_is_refused() {
+    let study = tuned();
+    let folder = study.write();
+    change_tuning_record(folder.path(), &study, |line| {
+        if let Line::Evaluation(line) = line {
+            line.test_error = Some(4.0);
+        }
+    });
+    let message = error(folder.path());
+    assert!(message.contains("test error is 4"), "{message}");
+    assert!(message.contains("may see no test image"), "{message}");
+}
+
+#[test]
+fn a_validation_error_in_a_run_is_refused() {
+    let study = better(3);
+    let folder = study.write();
+    let mut lines = study.lines(study.arm(1), 0);
+    for line in &mut lines {
+        if let Line::Evaluation(line) = line {
+            line.validation_error = Some(4.0);
+        }
+    }
+    write_lines(folder.path(), "jsonl", &lines);
+    let message = error(folder.path());
+    assert!(message.contains("validation error is 4"), "{message}");
+}
+
+#[test]
+fn only_tuning_runs_are_stopped() {
+    let study = better(3);
+    let folder = study.write_with("adagrad", 1, 4, Outcome::Stopped { epoch: 4 });
+    let message = error(folder.path());
+    assert!(
+        message.contains("only a tuning run may be stopped"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_stopped_record_must_have_the_epochs_it_says() {
+    let study = tuned();
+    let folder = study.write();
+    change_tuning_record(folder.path(), &study, |line| {
+        if let Line::End(line) = line {
+            line.outcome = Outcome::Stopped { epoch: 3 };
+        }
+    });
+    let message = error(folder.path());
+    assert!(
+        message.contains("it says `stopped` at epoch 3"),
+        "{message}"
+    );
+}
+
+#[test]
+fn tuning_records_of_other_settings_are_refused() {
+    let study = tuned();
+    let folder = study.write();
+    let mut plan = study.plan();
+    let tuning = plan.protocols[0].tuning.as_mut().unwrap();
+    tuning.settings["fine-tuning"]["epochs"] = 7.into();
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("plan.json says protocol"), "{message}");
+}
+
+#[test]
+fn a_tuning_seed_of_the_protocol_is_refused() {
+    let study = tuned();
+    let folder = study.write();
+    let mut plan = study.plan();
+    plan.protocols[0].seeds.push(101);
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("tuning seed is 101"), "{message}");
+}
+
+#[test]
+fn a_choice_that_is_not_the_arms_is_refused() {
+    let study = tuned();
+    let folder = study.write();
+    let mut plan = study.plan();
+    let tuning = plan.protocols[0].tuning.as_mut().unwrap();
+    tuning.arms[0].chosen = Some(0);
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("chosen candidate is 0"), "{message}");
+}
+
+#[test]
+fn an_arm_in_tuning_makes_no_verdict_and_says_so() {
+    let mut study = tuned();
+    study.protocols[0].chosen = false;
+    let report = render(study.write().path()).unwrap();
+    assert!(
+        report.summary.contains("still in tuning"),
+        "{}",
+        report.summary
+    );
+    assert!(report.summary.contains("are still being tuned"));
+    // What an update costs is known before.
+    assert!(report.summary.contains("reproduced"), "{}", report.summary);
+    assert!(report.html.contains("still being tuned"));
+}
+
+#[test]
+fn a_reading_that_no_detail_lists_is_refused() {
+    let study = MadeUp::readings(3);
+    let folder = study.write();
+    let mut plan = study.plan();
+    let readings = &mut plan.protocols[1].readings;
+    readings.insert("k".into(), "17".into());
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let message = error(folder.path());
+    assert!(message.contains("for detail `k`"), "{message}");
+}
+
+#[test]
+fn a_claim_that_cannot_decide_is_refused() {
+    let mut study = better(3);
+    study.claims[0].confidence = 1.5;
+    let message = error(study.write().path());
+    assert!(message.contains("confidence is 1.5"), "{message}");
+    assert!(message.contains("claim `C1`"), "{message}");
 }

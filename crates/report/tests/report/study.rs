@@ -1,37 +1,87 @@
 //! Made-up folders of records. The numbers come from a formula, so that every
 //! verdict can be asked for; no network has seen them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use adamix_record::{
-    Anchors, Arm, ArmCost, Backend, Cost, DataIdentity, Diagnostics, End, Environment, Evaluation,
-    GroupCost, Header, LayerGradient, Line, Outcome, Plan, PlannedRun, PrincipalComponents,
-    Protocol, Role, RunId, SCHEMA, SEMANTICS_VERSION, Samples, UpdateCost, write_json,
+    Anchors, Arm, Axis, Backend, Candidate, Claim, Comparison, Cost, DataIdentity, Detail,
+    Diagnostics, End, Environment, Evaluation, GroupCost, Header, LayerGradient, Line, Outcome,
+    Plan, PlannedRun, PrincipalComponents, Protocol, Reading, Role, RunId, Rung, SCHEMA,
+    SEMANTICS_VERSION, Samples, Statistic, Text, TunedArm, Tuning, UpdateCost, UpdateTimes,
+    sha256_hex, write_json,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What to make up.
 pub(crate) struct MadeUp {
-    pub(crate) seeds: u64,
-    pub(crate) epochs: u64,
     pub(crate) data: &'static str,
-    pub(crate) arms: Vec<MadeUpArm>,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) details: Vec<Detail>,
+    pub(crate) protocols: Vec<MadeUpProtocol>,
     pub(crate) anchors: bool,
     pub(crate) cost: bool,
 }
 
+#[derive(Clone)]
+pub(crate) struct MadeUpProtocol {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) readings: Vec<(&'static str, &'static str)>,
+    pub(crate) seeds: u64,
+    pub(crate) epochs: u64,
+    pub(crate) arms: Vec<MadeUpArm>,
+    pub(crate) tuned: bool,
+    /// Whether tuning has come to an end.
+    pub(crate) chosen: bool,
+    /// Whether its runs are written.
+    pub(crate) run: bool,
+}
+
+#[derive(Clone)]
 pub(crate) struct MadeUpArm {
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
     pub(crate) role: Role,
     pub(crate) rule: Value,
+    /// Learning rate.
+    pub(crate) rate: f64,
+    /// The biases' rule, where it is another than the role's.
+    pub(crate) bias_rule: Option<Value>,
     /// Final test error, before the noise of the seed.
     pub(crate) error: f64,
     /// Size of the noise that the arm does not share with the others.
     pub(crate) noise: f64,
     /// Nanoseconds of an update a parameter.
     pub(crate) nanoseconds: f64,
+}
+
+/// The claims of the paper with the study's rules.
+pub(crate) fn claims() -> Vec<Claim> {
+    let claim = |id: &str, text: &str, statistic, comparison| Claim {
+        id: id.into(),
+        text: Text::same(text),
+        statistic,
+        comparison,
+        against: vec![Role::Adagrad, Role::Adadec],
+        margin: 0.01,
+        confidence: 0.95,
+        contradiction_confidence: 0.975,
+        fewest_seeds: 10,
+        power: 0.8,
+    };
+    let (paired, declared) = (Comparison::PairedRelative, Comparison::DeclaredAndMeasured);
+    vec![
+        claim(
+            "C1",
+            "lower reconstruction error",
+            Statistic::FinalError,
+            paired,
+        ),
+        claim("C2", "least computation", Statistic::UpdateCost, declared),
+        claim("C3", "faster convergence", Statistic::MeanError, paired),
+    ]
 }
 
 impl MadeUpArm {
@@ -47,6 +97,8 @@ impl MadeUpArm {
             label,
             role,
             rule,
+            rate: 0.1,
+            bias_rule: None,
             error,
             noise: 0.01,
             nanoseconds: match role {
@@ -55,15 +107,63 @@ impl MadeUpArm {
             },
         }
     }
+
+    /// Takes a candidate's values: the rate of small gradients, and K.
+    fn try_out(&mut self, rate: f64, k: f64) {
+        self.rate = rate * k.sqrt();
+        if k != 1.0 {
+            self.rule["k"] = json!(k);
+        }
+    }
+
+    fn weights(&self) -> Value {
+        let schedule = json!({"kind": "constant", "learning-rate": self.rate});
+        group(&self.rule, schedule)
+    }
+
+    fn biases(&self) -> Value {
+        match (&self.bias_rule, self.role) {
+            (Some(rule), _) => rule.clone(),
+            (None, Role::Adamix | Role::Control) => group(
+                &json!({"rule": "sgd"}),
+                json!({"kind": "power", "learning-rate": self.rate, "r": 10.0, "c": 0.75,
+                    "per": "update"}),
+            ),
+            _ => self.weights(),
+        }
+    }
+
+    /// AdaMix's weights with AdaGrad's biases, and the reverse.
+    pub(crate) fn halves(adamix: &Self, adagrad: &Self) -> [Self; 2] {
+        let half = |name, label, ours: &Self, biases: &Self| Self {
+            rule: ours.rule.clone(),
+            rate: ours.rate,
+            bias_rule: Some(biases.biases()),
+            error: f64::midpoint(ours.error, biases.error) - 0.03,
+            ..Self::new(name, label, Role::Baseline, 0.0)
+        };
+        [
+            half("w1-adagrad", "W1 weights, AdaGrad biases", adamix, adagrad),
+            half("adagrad-b1", "AdaGrad weights, B1 biases", adagrad, adamix),
+        ]
+    }
 }
 
-impl MadeUp {
+fn group(rule: &Value, schedule: Value) -> Value {
+    let mut group = rule.clone();
+    group["schedule"] = schedule;
+    group
+}
+
+impl MadeUpProtocol {
     /// AdaMix, AdaGrad, AdaDec and the control, AdaMix at this error.
-    pub(crate) fn new(seeds: u64, adamix: f64) -> Self {
+    pub(crate) fn new(name: &str, label: &str, seeds: u64, adamix: f64) -> Self {
         Self {
+            name: name.into(),
+            label: label.into(),
+            readings: Vec::new(),
             seeds,
             epochs: 6,
-            data: "mnist",
             arms: vec![
                 MadeUpArm::new("adamix", "AdaMix (W1 + B1)", Role::Adamix, adamix),
                 MadeUpArm::new("adagrad", "AdaGrad", Role::Adagrad, 4.5),
@@ -75,9 +175,262 @@ impl MadeUp {
                     adamix + 0.001,
                 ),
             ],
+            tuned: false,
+            chosen: true,
+            run: true,
+        }
+    }
+
+    /// The same, its settings chosen by tuning.
+    pub(crate) fn tuned(name: &str, label: &str, seeds: u64, adamix: f64) -> Self {
+        let mut protocol = Self::new(name, label, seeds, adamix);
+        for (arm, rate) in protocol.arms.iter_mut().zip([0.3, 0.03, 0.1, 0.3]) {
+            arm.rate = rate;
+        }
+        Self {
+            tuned: true,
+            ..protocol
+        }
+    }
+
+    fn settings(&self) -> Value {
+        let readings: BTreeMap<&str, &str> = self.readings.iter().copied().collect();
+        let readings: BTreeMap<&str, &str> = readings
+            .into_iter()
+            .filter(|(d, _)| *d != "weight-rate")
+            .collect();
+        json!({
+            "pre-training": {"epochs": 10, "batch-size": 100},
+            "fine-tuning": {"epochs": self.epochs, "loss": "cross-entropy", "gradient": "mean"},
+            "readings": readings,
+        })
+    }
+
+    /// What tuning tries for an arm: learning rate and K, with the error that
+    /// each comes to, by distance from the arm's own rate.
+    fn tried(arm: &MadeUpArm) -> Vec<(f64, f64, f64)> {
+        let mut tried = Vec::new();
+        for k in [1.0, 0.01] {
+            for rate in [0.003, 0.01, 0.03, 0.1, 0.3, 1.0] {
+                let off: f64 = f64::log10(rate / arm.rate);
+                let error = arm.error + 0.4 + 1.5 * off * off + if k == 1.0 { 0.0 } else { 0.2 };
+                tried.push((rate, k, error));
+            }
+        }
+        tried
+    }
+
+    fn tuning(&self, of: &MadeUp) -> Tuning {
+        let settings = json!({"split": "validation", "fine-tuning": {"epochs": self.epochs}});
+        let arms = self.arms.iter().map(|arm| {
+            let tried = Self::tried(arm);
+            let candidates = tried.iter().enumerate().map(|(i, (rate, k, _))| {
+                let mut of_candidate = arm.clone();
+                of_candidate.try_out(*rate, *k);
+                let runs = [100, 101].map(|seed| PlannedRun {
+                    run_id: of
+                        .tuning_header(self, &settings, &of_candidate, seed)
+                        .run_id,
+                    arm: format!("{}/{i}", arm.name),
+                    seed,
+                });
+                Candidate {
+                    values: vec![*rate, *k],
+                    extension: false,
+                    weights: of_candidate.weights(),
+                    biases: of_candidate.biases(),
+                    runs: runs.into(),
+                }
+            });
+            let best = |a: &usize, b: &usize| tried[*a].2.total_cmp(&tried[*b].2);
+            TunedArm {
+                arm: arm.name.into(),
+                axes: vec![
+                    Axis {
+                        name: "learning-rate".into(),
+                        values: vec![0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
+                        grid: true,
+                        extend: true,
+                    },
+                    Axis {
+                        name: "k".into(),
+                        values: vec![1.0, 0.01],
+                        grid: true,
+                        extend: false,
+                    },
+                ],
+                candidates: candidates.collect(),
+                chosen: (0..tried.len()).min_by(best).filter(|_| self.chosen),
+            }
+        });
+        Tuning {
+            seeds: vec![100, 101],
+            budget: 12,
+            rungs: vec![
+                Rung { epochs: 2, keep: 4 },
+                Rung {
+                    epochs: self.epochs,
+                    keep: 1,
+                },
+            ],
+            train_images: 50_000,
+            validation_images: 10_000,
+            arms: arms.collect(),
+            settings,
+        }
+    }
+
+    fn protocol(&self, of: &MadeUp) -> Protocol {
+        let arms = || self.arms.iter();
+        Protocol {
+            name: self.name.clone(),
+            label: Text::same(&self.label),
+            hash: self.hash(),
+            readings: self
+                .readings
+                .iter()
+                .map(|(detail, reading)| ((*detail).to_owned(), (*reading).to_owned()))
+                .collect(),
+            seeds: (0..self.seeds).collect(),
+            layer_sizes: vec![784, 1000, 500, 250, 30],
+            train_images: 60_000,
+            test_images: 10_000,
+            pre_training_epochs: 10,
+            epochs: self.epochs,
+            batch_size: 100,
+            settings: self.settings(),
+            arms: arms()
+                .map(|arm| Arm {
+                    name: arm.name.into(),
+                    label: Text::same(arm.label),
+                    role: arm.role,
+                    weights: arm.weights(),
+                    biases: arm.biases(),
+                })
+                .collect(),
+            runs: arms()
+                .filter(|_| self.chosen)
+                .flat_map(|arm| (0..self.seeds).map(move |seed| (arm, seed)))
+                .map(|(arm, seed)| PlannedRun {
+                    run_id: of.header_in(self, arm, seed, Backend::Cpu).run_id,
+                    arm: arm.name.into(),
+                    seed,
+                })
+                .collect(),
+            tuning: self.tuned.then(|| self.tuning(of)),
+        }
+    }
+
+    fn hash(&self) -> String {
+        sha256_hex(self.name.as_bytes())
+    }
+}
+
+impl MadeUp {
+    /// One protocol with AdaMix, AdaGrad, AdaDec and the control, AdaMix at
+    /// this error.
+    pub(crate) fn new(seeds: u64, adamix: f64) -> Self {
+        let common = MadeUpProtocol::new("common", "Common protocol", seeds, adamix);
+        Self::of(vec![common])
+    }
+
+    pub(crate) fn of(protocols: Vec<MadeUpProtocol>) -> Self {
+        Self {
+            data: "mnist",
+            claims: claims(),
+            details: Vec::new(),
+            protocols,
             anchors: true,
             cost: true,
         }
+    }
+
+    /// The readings of weight rate, gradient and K: the default, each change
+    /// alone, and the whole cross but for one cell.
+    pub(crate) fn readings(seeds: u64) -> Self {
+        let detail = |name: &str, label: &str, readings: &[(&str, &str)]| Detail {
+            name: name.into(),
+            label: Text::same(label),
+            readings: readings
+                .iter()
+                .map(|(name, meaning)| Reading {
+                    name: (*name).into(),
+                    meaning: Text::same(*meaning),
+                    source: Text::same("Inferred: the abstract has no formula."),
+                })
+                .collect(),
+        };
+        let details = vec![
+            detail(
+                "weight-rate",
+                "Weight rate",
+                &[
+                    ("W1", "from the mini-batch's gradient"),
+                    ("W4", "one rate a tensor"),
+                    ("W5", "AdaGrad that starts anew each epoch"),
+                ],
+            ),
+            detail(
+                "gradient",
+                "Gradient",
+                &[("mean", "mean over the batch"), ("sum", "sum over it")],
+            ),
+            detail(
+                "k",
+                "K",
+                &[("1", "1"), ("1e-4", "0.0001"), ("1e-6", "0.000001")],
+            ),
+            detail(
+                "batch-size",
+                "Batch size",
+                &[("100", "100 images"), ("1000", "1000 images")],
+            ),
+        ];
+        let mut protocols = Vec::new();
+        for (w, weight_rate) in ["W1", "W4", "W5"].into_iter().enumerate() {
+            for (g, gradient) in ["mean", "sum"].into_iter().enumerate() {
+                for (k, constant) in ["1", "1e-4", "1e-6"].into_iter().enumerate() {
+                    let error = 4.9 - 0.12 * w as f64 - 0.1 * g as f64 - 0.25 * k as f64;
+                    let name = format!("{weight_rate}-{gradient}-{constant}");
+                    let label = match (w, g, k) {
+                        (0, 0, 0) => "Default readings".to_owned(),
+                        _ => format!("{weight_rate}, {gradient}, K {constant}"),
+                    };
+                    let mut protocol = MadeUpProtocol::new(&name, &label, seeds, error);
+                    let rules = ["adamix-w1", "adamix-w4", "adamix-w5"];
+                    protocol.arms[0].rule["rule"] = json!(rules[w]);
+                    protocol.readings = vec![
+                        ("weight-rate", weight_rate),
+                        ("gradient", gradient),
+                        ("k", constant),
+                        ("batch-size", "100"),
+                    ];
+                    // Not run yet: the last cell.
+                    protocol.run = (w, g, k) != (2, 1, 2);
+                    protocols.push(protocol);
+                }
+            }
+        }
+        let mut larger = MadeUpProtocol::new("batch-1000", "Batches of 1000", seeds, 4.95);
+        larger.readings = vec![
+            ("weight-rate", "W1"),
+            ("gradient", "mean"),
+            ("k", "1"),
+            ("batch-size", "1000"),
+        ];
+        protocols.push(larger);
+        Self {
+            details,
+            ..Self::of(protocols)
+        }
+    }
+
+    pub(crate) fn arms(&mut self) -> &mut Vec<MadeUpArm> {
+        &mut self.protocols[0].arms
+    }
+
+    pub(crate) fn arm(&self, index: usize) -> &MadeUpArm {
+        &self.protocols[0].arms[index]
     }
 
     pub(crate) fn data(&self) -> DataIdentity {
@@ -88,54 +441,49 @@ impl MadeUp {
         }
     }
 
-    fn protocol(&self) -> Protocol {
-        Protocol {
-            layer_sizes: vec![784, 1000, 500, 250, 30],
-            train_images: 60_000,
-            test_images: 10_000,
-            pre_training_epochs: 10,
-            epochs: self.epochs,
-            batch_size: 100,
-            settings: json!({
-                "pre-training": {"epochs": 10, "batch-size": 100},
-                "fine-tuning": {"epochs": self.epochs, "loss": "cross-entropy", "gradient": "mean"},
-            }),
-        }
-    }
-
-    fn group(rule: &Value, schedule: Value) -> Value {
-        let mut group = rule.clone();
-        group["schedule"] = schedule;
-        group
-    }
-
-    fn weights(arm: &MadeUpArm) -> Value {
-        Self::group(&arm.rule, json!({"kind": "constant", "learning-rate": 0.1}))
-    }
-
-    fn biases(arm: &MadeUpArm) -> Value {
-        match arm.role {
-            Role::Adamix | Role::Control => Self::group(
-                &json!({"rule": "sgd"}),
-                json!({"kind": "power", "learning-rate": 0.1, "r": 10.0, "c": 0.75,
-                    "per": "update"}),
-            ),
-            _ => Self::weights(arm),
-        }
-    }
-
     pub(crate) fn header(&self, arm: &MadeUpArm, seed: u64, backend: Backend) -> Header {
+        self.header_in(&self.protocols[0], arm, seed, backend)
+    }
+
+    fn header_in(
+        &self,
+        protocol: &MadeUpProtocol,
+        arm: &MadeUpArm,
+        seed: u64,
+        backend: Backend,
+    ) -> Header {
+        self.header_of(protocol, &protocol.settings(), arm, seed, backend)
+    }
+
+    fn tuning_header(
+        &self,
+        protocol: &MadeUpProtocol,
+        settings: &Value,
+        arm: &MadeUpArm,
+        seed: u64,
+    ) -> Header {
+        self.header_of(protocol, settings, arm, seed, Backend::Cpu)
+    }
+
+    fn header_of(
+        &self,
+        protocol: &MadeUpProtocol,
+        settings: &Value,
+        arm: &MadeUpArm,
+        seed: u64,
+        backend: Backend,
+    ) -> Header {
         let settings = json!({
-            "protocol": self.protocol().settings,
-            "weights": Self::weights(arm),
-            "biases": Self::biases(arm),
+            "protocol": settings,
+            "weights": arm.weights(),
+            "biases": arm.biases(),
         });
         let data = self.data();
         Header {
             schema: SCHEMA,
             semantics: SEMANTICS_VERSION,
             run_id: RunId::new(&settings, seed, &data.sha256, backend),
-            experiment_hash: "abcd".repeat(16),
+            protocol_hash: protocol.hash(),
             settings,
             seed,
             data,
@@ -146,7 +494,8 @@ impl MadeUp {
     }
 
     pub(crate) fn id(&self, arm: &str, seed: u64) -> RunId {
-        let arm = self.arms.iter().find(|a| a.name == arm).expect("an arm");
+        let mut arms = self.protocols[0].arms.iter();
+        let arm = arms.find(|a| a.name == arm).expect("an arm");
         self.header(arm, seed, Backend::Cpu).run_id
     }
 
@@ -154,65 +503,36 @@ impl MadeUp {
         Plan {
             schema: SCHEMA,
             name: "made-up".into(),
-            title: "AdaMix beside AdaGrad and AdaDec, common protocol".into(),
+            title: Text::same("AdaMix beside AdaGrad and AdaDec"),
             command: "cargo xtask reproduce made-up --data curves".into(),
-            analysis: "A first paragraph, with <b>no</b> markup & nothing to run.\n\nA second \
-                       one."
-                .into(),
-            experiment_hash: "abcd".repeat(16),
+            analysis: Text::same(
+                "A first paragraph, with <b>no</b> markup & nothing to run.\n\nA second one.",
+            ),
             data: self.data(),
-            seeds: (0..self.seeds).collect(),
-            protocol: self.protocol(),
-            arms: self
-                .arms
-                .iter()
-                .map(|arm| Arm {
-                    name: arm.name.into(),
-                    label: arm.label.into(),
-                    role: arm.role,
-                    weights: Self::weights(arm),
-                    biases: Self::biases(arm),
-                })
-                .collect(),
-            runs: self
-                .arms
-                .iter()
-                .flat_map(|arm| (0..self.seeds).map(move |seed| (arm, seed)))
-                .map(|(arm, seed)| PlannedRun {
-                    run_id: self.header(arm, seed, Backend::Cpu).run_id,
-                    arm: arm.name.into(),
-                    seed,
-                })
-                .collect(),
+            claims: self.claims.clone(),
+            details: self.details.clone(),
+            protocols: self.protocols.iter().map(|p| p.protocol(self)).collect(),
         }
     }
 
     /// The lines of a completed record.
     pub(crate) fn lines(&self, arm: &MadeUpArm, seed: u64) -> Vec<Line> {
-        let noise = |stream: u64| {
-            let bits = (seed + 1)
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                .wrapping_add(stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
-            let mixed = (bits ^ (bits >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            (mixed >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
-        };
+        self.lines_in(&self.protocols[0], arm, seed)
+    }
+
+    fn lines_in(&self, protocol: &MadeUpProtocol, arm: &MadeUpArm, seed: u64) -> Vec<Line> {
         let own = arm.name.bytes().map(u64::from).sum::<u64>();
-        let last = arm.error + 0.1 * noise(0) + arm.noise * noise(own);
-        let start = 12.8 + 0.2 * noise(1);
-        let error = |epoch: u64| {
-            if epoch == 0 {
-                return start; // to the bit: the arms of a seed share it
-            }
-            let share = epoch as f64 / self.epochs as f64;
-            last + (start - last) * (1.0 - share) * (-3.0 * share).exp()
-        };
-        let mut lines = vec![Line::Header(self.header(arm, seed, Backend::Cpu))];
-        for epoch in 0..=self.epochs {
+        let last = arm.error + 0.1 * noise(seed, 0) + arm.noise * noise(seed, own);
+        let error = |epoch| error_at(epoch, protocol.epochs, last, seed);
+        let header = self.header_in(protocol, arm, seed, Backend::Cpu);
+        let mut lines = vec![Line::Header(header)];
+        for epoch in 0..=protocol.epochs {
             lines.push(Line::Evaluation(Evaluation {
                 epoch,
                 update: epoch * 600,
                 train_error: Some(error(epoch) * 0.96),
                 test_error: Some(error(epoch)),
+                validation_error: None,
                 weights_learning_rate: 0.1,
                 biases_learning_rate: 0.1,
                 training_seconds: epoch as f64 * 9.0,
@@ -270,54 +590,31 @@ impl MadeUp {
     }
 
     fn cost(&self) -> Cost {
+        let plan = self.plan();
+        let mut entries: Vec<UpdateTimes> = Vec::new();
+        for protocol in &self.protocols {
+            for arm in &protocol.arms {
+                let name = format!("{}/{}", protocol.name, arm.name);
+                let rule = arm.rule["rule"].as_str().unwrap_or_default();
+                let same = |e: &&mut UpdateTimes| {
+                    e.weights.rule == rule && e.arms[0].ends_with(&format!("/{}", arm.name))
+                };
+                if let Some(entry) = entries.iter_mut().find(same) {
+                    entry.arms.push(name);
+                } else {
+                    entries.push(arm.update_times(name, rule));
+                }
+            }
+        }
+        let protocols = plan.protocols.iter();
         Cost {
             schema: SCHEMA,
-            experiment_hash: self.plan().experiment_hash,
-            data_sha256: self.plan().data.sha256,
-            environment: environment(),
-            parameters: 2_837_314,
-            steps_per_epoch: 600,
-            arms: self
-                .arms
-                .iter()
-                .map(|arm| {
-                    let stateful = matches!(arm.role, Role::Adagrad | Role::Adadec);
-                    let state = f64::from(u8::from(stateful));
-                    let update = UpdateCost {
-                        additions: 2.0 + state,
-                        multiplications: 2.0,
-                        divisions: 1.0,
-                        square_roots: 1.0,
-                        loads: 2.0 + state,
-                        stores: 1.0 + state,
-                        state,
-                    };
-                    let seconds = arm.nanoseconds * 2_837_314.0 * 1e-9;
-                    let rounds = |base: f64| -> Vec<f64> {
-                        (0..20)
-                            .map(|i| base * (1.0 + f64::from(i % 5) / 200.0))
-                            .collect()
-                    };
-                    let drift = |i: usize| 1.0 + arm.error / 1000.0 * (i % 3) as f64;
-                    ArmCost {
-                        arm: arm.name.into(),
-                        weights: GroupCost {
-                            parameters: 2_833_000,
-                            per_parameter: update,
-                        },
-                        biases: GroupCost {
-                            parameters: 4_314,
-                            per_parameter: update,
-                        },
-                        update_seconds: rounds(seconds)
-                            .iter()
-                            .enumerate()
-                            .map(|(i, s)| s * drift(i))
-                            .collect(),
-                        step_seconds: rounds(0.015 + seconds),
-                    }
-                })
+            protocols: protocols
+                .map(|p| (p.name.clone(), p.hash.clone()))
                 .collect(),
+            data_sha256: plan.data.sha256,
+            environment: environment(),
+            entries,
         }
     }
 
@@ -325,19 +622,82 @@ impl MadeUp {
     pub(crate) fn write(&self) -> TempDir {
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("runs")).expect("a new folder");
-        write_json(&folder.path().join("plan.json"), &self.plan()).expect("written");
+        let plan = self.plan();
+        write_json(&folder.path().join("plan.json"), &plan).expect("written");
         if self.anchors {
             write_json(&folder.path().join("anchors.json"), &self.anchors()).expect("written");
         }
         if self.cost {
             write_json(&folder.path().join("cost.json"), &self.cost()).expect("written");
         }
-        for arm in &self.arms {
-            for seed in 0..self.seeds {
-                write_lines(folder.path(), "jsonl", &self.lines(arm, seed));
+        for (protocol, planned) in self.protocols.iter().zip(&plan.protocols) {
+            if let Some(tuning) = &planned.tuning {
+                self.write_tuning(folder.path(), protocol, tuning);
+            }
+            for arm in protocol
+                .arms
+                .iter()
+                .filter(|_| protocol.run && protocol.chosen)
+            {
+                for seed in 0..protocol.seeds {
+                    let lines = self.lines_in(protocol, arm, seed);
+                    let Line::Header(header) = &lines[0] else {
+                        panic!("a header comes first");
+                    };
+                    // A run that protocols share is written by the first.
+                    let name = format!("runs/{}.jsonl", header.run_id);
+                    if !folder.path().join(name).exists() {
+                        write_lines(folder.path(), "jsonl", &lines);
+                    }
+                }
             }
         }
         folder
+    }
+
+    /// Candidates are ranked after two epochs; four go on. One that is far off
+    /// diverges.
+    fn write_tuning(&self, folder: &Path, protocol: &MadeUpProtocol, tuning: &Tuning) {
+        for (arm, tuned) in protocol.arms.iter().zip(&tuning.arms) {
+            let tried = MadeUpProtocol::tried(arm);
+            let mut ranked: Vec<usize> = (0..tried.len()).collect();
+            ranked.sort_by(|a, b| tried[*a].2.total_cmp(&tried[*b].2));
+            for (number, candidate) in tuned.candidates.iter().enumerate() {
+                let (rate, k, error) = tried[number];
+                let rank = ranked.iter().position(|i| *i == number).expect("a rank");
+                let (last, outcome) = match rank {
+                    _ if rate == 1.0 && k == 0.01 => (1, Outcome::Diverged { epoch: 1 }),
+                    0..4 => (protocol.epochs, Outcome::Completed),
+                    _ => (2, Outcome::Stopped { epoch: 2 }),
+                };
+                for run in &candidate.runs {
+                    let mut of_candidate = arm.clone();
+                    of_candidate.try_out(rate, k);
+                    let settings = &tuning.settings;
+                    let header = self.tuning_header(protocol, settings, &of_candidate, run.seed);
+                    let mut lines = vec![Line::Header(header)];
+                    for epoch in 0..=last {
+                        let error = error_at(epoch, protocol.epochs, error, run.seed);
+                        let lost = epoch == 1 && last == 1;
+                        lines.push(Line::Evaluation(Evaluation {
+                            epoch,
+                            update: epoch * 500,
+                            train_error: Some(error * 0.96),
+                            test_error: None,
+                            validation_error: (!lost).then_some(error),
+                            weights_learning_rate: rate,
+                            biases_learning_rate: rate,
+                            training_seconds: epoch as f64 * 8.0,
+                        }));
+                    }
+                    lines.push(Line::End(End {
+                        outcome: outcome.clone(),
+                        weights_sha256: None,
+                    }));
+                    write_lines(folder, "jsonl", &lines);
+                }
+            }
+        }
     }
 
     /// Writes all of it, then has one record end otherwise: `cut` evaluations
@@ -356,7 +716,8 @@ impl MadeUp {
         cut: u64,
         outcome: Outcome,
     ) {
-        let arm = self.arms.iter().find(|a| a.name == arm).expect("an arm");
+        let mut arms = self.protocols[0].arms.iter();
+        let arm = arms.find(|a| a.name == arm).expect("an arm");
         let mut lines = self.first_lines(arm, seed, cut);
         lines.push(Line::End(End {
             outcome,
@@ -377,6 +738,66 @@ impl MadeUp {
             })
             .collect()
     }
+}
+
+impl MadeUpArm {
+    fn update_times(&self, name: String, rule: &str) -> UpdateTimes {
+        let stateful = matches!(self.role, Role::Adagrad | Role::Adadec);
+        let state = f64::from(u8::from(stateful));
+        let update = UpdateCost {
+            additions: 2.0 + state,
+            multiplications: 2.0,
+            divisions: 1.0,
+            square_roots: 1.0,
+            loads: 2.0 + state,
+            stores: 1.0 + state,
+            state,
+        };
+        let seconds = self.nanoseconds * 2_837_314.0 * 1e-9;
+        let rounds = |base: f64| -> Vec<f64> {
+            (0..20)
+                .map(|i| base * (1.0 + f64::from(i % 5) / 200.0))
+                .collect()
+        };
+        let drift = |i: usize| 1.0 + self.error / 1000.0 * (i % 3) as f64;
+        let group = |parameters| GroupCost {
+            rule: rule.to_owned(),
+            parameters,
+            per_parameter: update,
+        };
+        UpdateTimes {
+            arms: vec![name],
+            batch_size: 100,
+            steps_per_epoch: 600,
+            weights: group(2_833_000),
+            biases: group(4_314),
+            update_seconds: rounds(seconds)
+                .iter()
+                .enumerate()
+                .map(|(i, s)| s * drift(i))
+                .collect(),
+            step_seconds: rounds(0.015 + seconds),
+        }
+    }
+}
+
+/// Between -0.5 and 0.5.
+fn noise(seed: u64, stream: u64) -> f64 {
+    let bits = (seed + 1)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    let mixed = (bits ^ (bits >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    (mixed >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
+}
+
+/// From a start that the arms of a seed share to the bit.
+fn error_at(epoch: u64, epochs: u64, last: f64, seed: u64) -> f64 {
+    let start = 12.8 + 0.2 * noise(seed, 1);
+    if epoch == 0 {
+        return start;
+    }
+    let share = epoch as f64 / epochs as f64;
+    last + (start - last) * (1.0 - share) * (-3.0 * share).exp()
 }
 
 pub(crate) fn write_lines(folder: &Path, extension: &str, lines: &[Line]) {

@@ -9,7 +9,7 @@ use html5ever::tokenizer::{
     BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer,
 };
 
-use crate::study::MadeUp;
+use crate::study::{MadeUp, MadeUpProtocol};
 
 /// Collects tags; any fault that the tokenizer sees fails the test.
 #[derive(Default)]
@@ -47,11 +47,20 @@ fn page() -> String {
     render(study.path()).expect("a report").html
 }
 
+/// One protocol; two, of which one is tuned; many readings.
+fn pages() -> [String; 3] {
+    let common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.5);
+    let several = MadeUp::of(vec![common, tuned]);
+    let render = |study: &MadeUp| render(study.write().path()).expect("a report").html;
+    [page(), render(&several), render(&MadeUp::readings(5))]
+}
+
 #[test]
 fn every_element_is_closed_in_order() {
     const VOID: [&str; 4] = ["meta", "img", "br", "link"];
     let mut open: Vec<String> = Vec::new();
-    for tag in tags(&page()) {
+    for tag in pages().iter().flat_map(|page| tags(page)) {
         let name = tag.name.to_string();
         match tag.kind {
             _ if tag.self_closing || VOID.contains(&name.as_str()) => {}
@@ -64,7 +73,11 @@ fn every_element_is_closed_in_order() {
 
 #[test]
 fn ids_are_unique_and_references_meet_them() {
-    let tags = tags(&page());
+    pages().iter().for_each(|page| check_ids(page));
+}
+
+fn check_ids(page: &str) {
+    let tags = tags(page);
     let mut ids = BTreeSet::new();
     for id in tags.iter().filter_map(|tag| attribute(tag, "id")) {
         assert!(ids.insert(id.clone()), "id {id} twice");
@@ -121,7 +134,7 @@ fn nothing_is_loaded_from_elsewhere() {
 
 #[test]
 fn rows_have_as_many_cells_as_their_table_has_columns() {
-    let tags = tags(&page());
+    let tags: Vec<Tag> = pages().iter().flat_map(|page| tags(page)).collect();
     let mut columns = 0;
     let mut cells = 0;
     let mut in_head = false;

@@ -3,7 +3,7 @@
 use adamix_record::Role;
 use adamix_report::render;
 
-use crate::study::{MadeUp, MadeUpArm};
+use crate::study::{MadeUp, MadeUpArm, MadeUpProtocol};
 
 /// The text of the elements between two marks of the page.
 fn text_between(page: &str, from: &str, to: &str) -> String {
@@ -45,29 +45,29 @@ fn reproduced() {
 #[test]
 fn contradicted() {
     let mut study = MadeUp::new(10, 4.8);
-    study.arms[0].nanoseconds = 0.9;
+    study.arms()[0].nanoseconds = 0.9;
     insta::assert_snapshot!(findings(&study));
 }
 
 #[test]
 fn no_practical_difference() {
     let mut study = MadeUp::new(10, 4.5);
-    study.arms[2].error = 4.502;
-    study.arms[0].nanoseconds = 0.8;
+    study.arms()[2].error = 4.502;
+    study.arms()[0].nanoseconds = 0.8;
     insta::assert_snapshot!(findings(&study));
 }
 
 #[test]
 fn undecided() {
     let mut study = MadeUp::new(10, 4.42);
-    study.arms[0].noise = 0.3;
+    study.arms()[0].noise = 0.3;
     insta::assert_snapshot!(findings(&study));
 }
 
 #[test]
 fn undecided_whatever_the_number_of_seeds() {
     let mut study = MadeUp::new(10, 4.3);
-    study.arms[2].error = 4.3;
+    study.arms()[2].error = 4.3;
     insta::assert_snapshot!(findings(&study));
 }
 
@@ -86,9 +86,9 @@ fn one_seed() {
 #[test]
 fn a_missing_role_makes_no_verdict() {
     let mut study = MadeUp::new(10, 4.3);
-    study.arms.remove(2);
+    study.arms().remove(2);
     study
-        .arms
+        .arms()
         .push(MadeUpArm::new("adam", "Adam", Role::Baseline, 4.2));
     insta::assert_snapshot!(findings(&study));
 }
@@ -97,22 +97,24 @@ fn a_missing_role_makes_no_verdict() {
 fn tables() {
     let study = MadeUp::new(10, 4.3);
     let page = render(study.write().path()).unwrap().html;
-    for (name, from) in [
-        ("final", "<figcaption id=\"table-final-errors\""),
-        ("convergence", "<h2 id=\"convergence-heading\""),
-        ("cost", "<h2 id=\"cost-heading\""),
-        ("reference", "<h2 id=\"reference-heading\""),
-        ("gradient", "<p>A rate divided"),
-        ("assumptions", "<h2 id=\"assumptions-heading\""),
+    let end = "</section>";
+    for (name, from, to) in [
+        ("final", "<figcaption id=\"table-final-errors", "<h3>"),
+        ("convergence", "<h3>Convergence", "<h3>Gradients"),
+        ("cost", "<h2 id=\"cost-heading\"", end),
+        ("reference", "<h2 id=\"reference-heading\"", end),
+        ("gradient", "<p>A rate divided", "<h3>Pictures"),
+        ("assumptions", "<h2 id=\"assumptions-heading\"", end),
+        ("method", "<h2 id=\"method-heading\"", end),
     ] {
-        insta::assert_snapshot!(name, text_between(&page, from, "</section>"));
+        insta::assert_snapshot!(name, text_between(&page, from, to));
     }
 }
 
 #[test]
 fn declared_and_measured_cost_may_disagree() {
     let mut study = MadeUp::new(3, 4.3);
-    study.arms[0].nanoseconds = 0.9;
+    study.arms()[0].nanoseconds = 0.9;
     let page = render(study.write().path()).unwrap().html;
     let text = text_between(&page, "<h2 id=\"cost-heading\"", "<figure");
     insta::assert_snapshot!(text);
@@ -121,7 +123,7 @@ fn declared_and_measured_cost_may_disagree() {
 #[test]
 fn a_control_that_differs_is_told_apart() {
     let mut study = MadeUp::new(10, 4.3);
-    study.arms[3].error = 4.5;
+    study.arms()[3].error = 4.5;
     let page = render(study.write().path()).unwrap().html;
     assert!(page.contains("AdaMix can be told apart from its control"));
     assert!(!page.contains("in disguise"));
@@ -147,13 +149,19 @@ fn the_analysis_is_text_and_in_paragraphs() {
 
 #[test]
 fn the_same_records_give_the_same_bytes() {
-    let study = MadeUp::new(10, 4.3);
-    let (first, second) = (study.write(), study.write());
-    let report = render(first.path()).unwrap();
-    assert_eq!(report, render(first.path()).unwrap());
-    // Nor does the page name the folder.
-    assert_eq!(report, render(second.path()).unwrap());
-    assert!(!report.html.contains(&first.path().display().to_string()));
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.5);
+    for study in [
+        MadeUp::new(10, 4.3),
+        MadeUp::of(vec![tuned]),
+        MadeUp::readings(3),
+    ] {
+        let (first, second) = (study.write(), study.write());
+        let report = render(first.path()).unwrap();
+        assert_eq!(report, render(first.path()).unwrap());
+        // Nor does the page name the folder.
+        assert_eq!(report, render(second.path()).unwrap());
+        assert!(!report.html.contains(&first.path().display().to_string()));
+    }
 }
 
 #[test]
@@ -171,4 +179,265 @@ fn a_report_is_written_whole() {
     }
     // The page beside its records does not disturb the next rendering.
     assert_eq!(render(folder.path()).unwrap(), report);
+}
+
+/// The sentences on what was fixed before the runs.
+fn registration(folder: &std::path::Path) -> String {
+    let page = render(folder).expect("a report").html;
+    text_between(&page, "<h2 id=\"verdicts-heading\"", "<h3>How sure")
+}
+
+#[test]
+fn records_that_carry_the_hash_make_verdicts_pre_registered() {
+    let text = registration(MadeUp::new(10, 4.3).write().path());
+    insta::assert_snapshot!(text);
+    assert!(!text.contains("not pre-registered"));
+}
+
+#[test]
+fn a_record_under_another_hash_takes_the_pre_registration_away() {
+    let study = MadeUp::new(10, 4.3);
+    let folder = study.write();
+    let mut lines = study.lines(study.arm(1), 3);
+    let Some(adamix_record::Line::Header(header)) = lines.first_mut() else {
+        panic!("a header comes first");
+    };
+    header.protocol_hash = "ef".repeat(32);
+    crate::study::write_lines(folder.path(), "jsonl", &lines);
+    let text = registration(folder.path());
+    insta::assert_snapshot!(text);
+    assert!(text.contains("reproduced not pre-registered"));
+    assert!(text.contains(study.id("adagrad", 3).as_str()));
+    let summary = render(folder.path()).unwrap().summary;
+    assert!(summary.contains("not pre-registered"), "{summary}");
+}
+
+#[test]
+fn a_run_that_another_protocol_of_the_plan_lists_is_shared() {
+    // The second has a control of its own; the other three arms are shared.
+    let common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
+    let mut other = MadeUpProtocol::new("other", "Other control", 10, 4.3);
+    other.arms[3] = MadeUpArm::new("other-control", "Other control", Role::Control, 4.4);
+    let study = MadeUp::of(vec![common.clone(), other]);
+    let text = registration(study.write().path());
+    insta::assert_snapshot!(text);
+    assert!(!text.contains("ot pre-registered"));
+
+    // Nothing of its own: its choice of arms and seeds is nowhere fixed.
+    let mut chosen_after = common.clone();
+    (chosen_after.name, chosen_after.label) = ("after".into(), "Chosen after".into());
+    chosen_after.arms.pop();
+    let study = MadeUp::of(vec![common, chosen_after]);
+    let text = registration(study.write().path());
+    assert!(text.contains("Not pre-registered: nothing shows"), "{text}");
+}
+
+#[test]
+fn a_plan_without_claims_has_no_verdict() {
+    let mut study = MadeUp::new(10, 4.3);
+    study.claims.clear();
+    let report = render(study.write().path()).unwrap();
+    assert!(report.html.contains("The experiment file states no claims"));
+    for verdict in ["reproduced", "undecided", "contradicted"] {
+        assert!(!report.html.contains(verdict), "{verdict}");
+        assert!(!report.summary.contains(verdict), "{verdict}");
+    }
+}
+
+#[test]
+fn a_protocol_without_the_arms_of_a_claim_stands_apart() {
+    let common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
+    let mut baselines = MadeUpProtocol::new("baselines", "Baselines", 10, 4.3);
+    baselines.arms.truncate(1);
+    let adam = MadeUpArm::new("adam", "Adam", Role::Baseline, 4.2);
+    baselines.arms.push(adam);
+    let report = render(MadeUp::of(vec![common, baselines]).write().path()).unwrap();
+    let first = text_between(&report.html, "<h2 id=\"verdicts-heading\"", "<h3>How sure");
+    assert!(!first.contains("Baselines"), "{first}");
+    assert!(!report.summary.contains("no verdict"), "{}", report.summary);
+    assert!(
+        report
+            .html
+            .contains("it is there for its other comparisons")
+    );
+    assert!(report.figures.contains_key("error-curves-baselines"));
+}
+
+#[test]
+fn thresholds_are_those_of_the_claims() {
+    let mut study = MadeUp::new(8, 4.3);
+    for claim in &mut study.claims {
+        (claim.margin, claim.confidence) = (0.02, 0.99);
+        claim.contradiction_confidence = 0.995;
+        (claim.fewest_seeds, claim.power) = (8, 0.9);
+        claim.against = vec![Role::Adagrad];
+    }
+    insta::assert_snapshot!(findings(&study));
+}
+
+#[test]
+fn two_protocols_stand_side_by_side() {
+    let common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.52);
+    let study = MadeUp::of(vec![common, tuned]);
+    let report = render(study.write().path()).unwrap();
+    let first = text_between(&report.html, "<body>", "<svg");
+    insta::assert_snapshot!(format!("{}\n{first}", report.summary));
+    let names: Vec<&str> = report.figures.keys().map(String::as_str).collect();
+    for stem in ["error-curves", "final-errors", "gradients"] {
+        for protocol in ["common", "tuned"] {
+            assert!(names.contains(&format!("{stem}-{protocol}").as_str()));
+        }
+    }
+}
+
+/// The section on the open details.
+fn readings(study: &MadeUp) -> String {
+    let page = render(study.write().path()).expect("a report").html;
+    text_between(
+        &page,
+        "<h2 id=\"readings-heading\"",
+        "<section id=\"protocol-",
+    )
+}
+
+#[test]
+fn a_search_that_is_no_grid_has_no_edge_and_no_line() {
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.3);
+    let study = MadeUp::of(vec![tuned]);
+    let folder = study.write();
+    let mut plan = study.plan();
+    for arm in &mut plan.protocols[0].tuning.as_mut().unwrap().arms {
+        for axis in &mut arm.axes {
+            axis.grid = false;
+        }
+        // The last two came with an extension.
+        for candidate in &mut arm.candidates[10..] {
+            candidate.extension = true;
+        }
+    }
+    adamix_record::write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let page = render(folder.path()).unwrap().html;
+    let text = text_between(&page, "<figcaption id=\"table-tuning", "</figure>");
+    assert!(text.contains("learning-rate: 0.003 to 1, drawn"), "{text}");
+    assert!(text.contains("10, and 2 of an extension"), "{text}");
+    assert!(text.contains("no, after an extension"), "{text}");
+}
+
+#[test]
+fn tuning_is_shown_with_its_price() {
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.3);
+    let study = MadeUp::of(vec![tuned]);
+    let report = render(study.write().path()).unwrap();
+    let names: Vec<&str> = report.figures.keys().map(String::as_str).collect();
+    assert_eq!(names[3..], ["tuning-price", "tuning-rates"]);
+    let text = text_between(&report.html, "<h3>Tuning", "<h3>Pictures");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_ledger_of_readings() {
+    let study = MadeUp::readings(10);
+    let report = render(study.write().path()).unwrap();
+    let names: Vec<&str> = report.figures.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["error-curves", "final-errors", "gradients", "readings-map"]
+    );
+    let text = readings(&study);
+    let until = text.find("The evidence behind each").expect("the cells");
+    insta::assert_snapshot!(&text[..until]);
+    // Every cell but the default has its evidence folded away.
+    assert_eq!(text.matches("Fixed before the first run").count(), 17);
+    assert_eq!(text.matches("No record of its own yet.").count(), 1);
+}
+
+#[test]
+fn a_plan_of_many_readings_makes_a_moderate_page() {
+    let mut study = MadeUp::readings(5);
+    let mut extra = study.details[1].clone();
+    (extra.name, extra.label) = ("loss".into(), adamix_record::Text::same("Loss"));
+    for (reading, name) in extra.readings.iter_mut().zip(["cross-entropy", "squared"]) {
+        reading.name = name.into();
+    }
+    extra.readings.push(adamix_record::Reading {
+        name: "other".into(),
+        ..extra.readings[0].clone()
+    });
+    study.details.push(extra);
+    let cells = std::mem::take(&mut study.protocols);
+    for loss in ["cross-entropy", "squared", "other"] {
+        for cell in &cells {
+            let mut cell = cell.clone();
+            cell.name = format!("{}-{loss}", cell.name);
+            cell.label = format!("{}, {loss}", cell.label);
+            cell.readings.push(("loss", loss));
+            study.protocols.push(cell);
+        }
+    }
+    assert_eq!(study.protocols.len(), 57);
+    let report = render(study.write().path()).unwrap();
+    let megabytes = report.html.len() as f64 / 1e6;
+    assert!(megabytes < 2.0, "{megabytes} MB");
+    assert_eq!(report.figures.len(), 4);
+}
+
+#[test]
+fn a_cell_with_a_diverged_run_is_marked() {
+    let mut study = MadeUp::readings(3);
+    study.protocols[4].arms[0].error = 60.0;
+    let report = render(study.write().path()).unwrap();
+    let map = &report.figures["readings-map"];
+    assert_eq!(map.matches('\u{2020}').count(), 1);
+    assert_eq!(map.matches("not run").count(), 1);
+}
+
+#[test]
+fn with_too_few_seeds_the_ledger_goes_by_the_sign() {
+    let text = readings(&MadeUp::readings(3));
+    let until = text.find("Every combination").expect("the map");
+    insta::assert_snapshot!(&text[..until]);
+    assert!(text.contains("From 3 seeds no p value can be below 0.250"));
+}
+
+#[test]
+fn readings_that_have_not_run_say_so() {
+    let mut study = MadeUp::readings(10);
+    for protocol in &mut study.protocols {
+        protocol.run = protocol.name == "W1-mean-1";
+    }
+    let text = readings(&study);
+    assert!(text.contains("not run yet"));
+    assert!(text.contains("C1, lower reconstruction error: nothing to compare yet."));
+}
+
+#[test]
+fn arms_that_mix_the_halves_are_known_by_their_settings() {
+    let mut study = MadeUp::new(10, 4.3);
+    let halves = MadeUpArm::halves(study.arm(0), study.arm(1));
+    study.arms().extend(halves);
+    let page = render(study.write().path()).unwrap().html;
+    let text = text_between(&page, "<h3>Which half does the work", "<h3>Gradients");
+    insta::assert_snapshot!(text);
+}
+
+/// `ADAMIX_PAGES=/tmp/pages cargo test -p adamix-report pages -- --ignored`
+#[test]
+#[ignore = "writes pages to look at"]
+fn pages_to_look_at() {
+    let folder = std::env::var("ADAMIX_PAGES").expect("ADAMIX_PAGES names a folder");
+    let mut common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
+    let halves = MadeUpArm::halves(&common.arms[0], &common.arms[1]);
+    common.arms.extend(halves);
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.52);
+    for (name, study) in [
+        ("one", MadeUp::new(10, 4.3)),
+        ("two", MadeUp::of(vec![common, tuned])),
+        ("readings", MadeUp::readings(5)),
+    ] {
+        let folder = std::path::Path::new(&folder).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let report = render(study.write().path()).unwrap();
+        report.write(&folder).unwrap();
+    }
 }

@@ -1,0 +1,169 @@
+//! The whole cross of readings as a map: where AdaMix is better, where worse.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::Figure;
+use super::chart::{INK, PX, Width, label_in, svg, text};
+use crate::Result;
+use crate::findings::role_name;
+use crate::load::Experiment;
+use crate::number::{fixed, listed, percent};
+use crate::readings::{Cross, CrossCell, cross, crossed_roles};
+
+/// Beyond this relative difference the colour says no more.
+const FULL: f64 = 0.25;
+const BELOW: RGBColor = RGBColor(0x00, 0x5a, 0x94);
+const ABOVE: RGBColor = RGBColor(0xb8, 0x4a, 0x00);
+
+pub(super) fn figure(name: &str, experiment: &Experiment) -> Result<Option<Figure>> {
+    let Some(cross) = cross(experiment) else {
+        return Ok(None);
+    };
+    let description = description(&cross);
+    let roles = crossed_roles(experiment);
+    let names: Vec<&str> = roles.iter().map(|role| role_name(*role)).collect();
+    let caption = format!(
+        "Every combination of {}, all other details at their default: relative difference of the \
+         final test error between AdaMix and the better of {} in per cent (the largest of the \
+         differences, the one that decides whether AdaMix is below each). Blue and negative: \
+         AdaMix is lower than each; orange and positive: it is not. Colours are full at \
+         {}. \u{2020}: a run that is compared diverged and counts with the mean image's error; \
+         \u{201c}not run\u{201d}: no seed has ended in all arms yet; a dot: not planned. \
+         Exploratory, means over few seeds without intervals. {description}",
+        listed(
+            &cross
+                .details
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<&str>>()
+        ),
+        listed(&names),
+        percent(FULL),
+    );
+    let title = "Final test error of AdaMix beside the better of the other methods, by reading";
+    let draw = |width| draw(name, &cross, [title, &description], width);
+    Figure::new(name, caption, draw).map(Some)
+}
+
+fn description(cross: &Cross) -> String {
+    let known = cross.cells.iter().flatten().filter_map(|cell| match cell {
+        CrossCell::Known { difference, .. } => Some(*difference),
+        _ => None,
+    });
+    let known: Vec<f64> = known.collect();
+    let planned = cross.cells.iter().flatten();
+    let planned = planned.filter(|cell| **cell != CrossCell::NotPlanned);
+    let range = known.iter().fold(None, |range, d| match range {
+        None => Some((*d, *d)),
+        Some((low, high)) => Some((f64::min(low, *d), f64::max(high, *d))),
+    });
+    let range = range.map_or_else(String::new, |(low, high)| {
+        format!(" They span {} to {}.", percent(low), percent(high))
+    });
+    format!(
+        "Of {} planned combinations {} have a result; AdaMix is lower than each in {}.{range}",
+        planned.count(),
+        known.len(),
+        known.iter().filter(|d| **d < 0.0).count(),
+    )
+}
+
+/// White at 0, full at [`FULL`].
+fn color(difference: f64) -> (RGBColor, f64) {
+    let share = (difference.abs() / FULL).min(1.0);
+    // The eye tells pale colours apart better.
+    let share = share.sqrt();
+    let RGBColor(r, g, b) = if difference < 0.0 { BELOW } else { ABOVE };
+    let part = |c: u8| (255.0 + (f64::from(c) - 255.0) * share).round() as u8;
+    (RGBColor(part(r), part(g), part(b)), share)
+}
+
+fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Result<String> {
+    let wide = width == Width::Wide;
+    let line = 18 * PX;
+    let row_height = if wide { 30 * PX } else { 28 * PX };
+    // Names of the rows' details, then the columns' detail and its readings.
+    let above = 2 * line + 8 * PX;
+    let height = above + row_height * cross.rows.len() as i32 + 6 * PX;
+    let levels = cross.details.len().saturating_sub(1).max(1);
+    let letters = |level: usize| {
+        let heading = cross.details.get(level).filter(|_| levels > level);
+        let names = cross.rows.iter().filter_map(|row| row.get(level));
+        let longest = names.chain(heading).map(|name| name.chars().count()).max();
+        longest.unwrap_or(0) as i32
+    };
+    let letter = if wide { 8 * PX } else { 7 * PX };
+    let most = width.units() / 2 / levels as i32;
+    let rooms: Vec<i32> = (0..levels)
+        .map(|level| ((letters(level) + 1) * letter).min(most))
+        .collect();
+    let left: i32 = rooms.iter().sum::<i32>() + 6 * PX;
+    let most_wide = if wide { 110 * PX } else { 90 * PX };
+    let columns = cross.columns.len().max(1) as i32;
+    let column_width = ((width.units() - left - 6 * PX) / columns).min(most_wide);
+
+    svg(name, alternative, width, height, |area| {
+        let mut x = 4 * PX;
+        for (level, room) in rooms.iter().enumerate() {
+            if let Some(detail) = cross.details.get(level).filter(|_| cross.details.len() > 1) {
+                label_in(area, detail, INK, (x, above - line / 2), HPos::Left)?;
+            }
+            let mut last = None;
+            for (i, row) in cross.rows.iter().enumerate() {
+                let outer = row.get(..=level);
+                // A name stands once for all rows that share it.
+                if let Some(reading) = row.get(level).filter(|_| last != outer) {
+                    let y = above + row_height * i as i32 + row_height / 2;
+                    label_in(area, reading, INK, (x, y), HPos::Left)?;
+                }
+                last = outer;
+            }
+            x += room;
+        }
+        let detail = cross.details.last().map_or("", String::as_str);
+        label_in(area, detail, INK, (left, line / 2), HPos::Left)?;
+        for (j, reading) in cross.columns.iter().enumerate() {
+            let at = left + column_width * j as i32 + column_width / 2;
+            label_in(area, reading, INK, (at, above - line / 2), HPos::Center)?;
+        }
+        for (i, row) in cross.cells.iter().enumerate() {
+            for (j, cell) in row.iter().enumerate() {
+                let from = (
+                    left + column_width * j as i32,
+                    above + row_height * i as i32,
+                );
+                let to = (from.0 + column_width - PX, from.1 + row_height - PX);
+                let middle = (i32::midpoint(from.0, to.0), i32::midpoint(from.1, to.1));
+                let centered = |color| text(color).pos(Pos::new(HPos::Center, VPos::Center));
+                match cell {
+                    CrossCell::NotPlanned => {
+                        area.draw_text("\u{b7}", &centered(INK), middle)?;
+                    }
+                    CrossCell::NotRun => {
+                        let outline = INK.mix(0.35).stroke_width(3);
+                        area.draw(&Rectangle::new([from, to], outline))?;
+                        area.draw_text("not run", &centered(INK), middle)?;
+                    }
+                    CrossCell::Known {
+                        difference,
+                        diverged,
+                    } => {
+                        let (ground, share) = color(*difference);
+                        area.draw(&Rectangle::new([from, to], ground.filled()))?;
+                        if *diverged {
+                            let outline = INK.stroke_width(6);
+                            area.draw(&Rectangle::new([from, to], outline))?;
+                        }
+                        let ink = if share > 0.75 { WHITE } else { INK };
+                        let sign = if *difference > 0.0 { "+" } else { "" };
+                        let mark = if *diverged { " \u{2020}" } else { "" };
+                        let number = format!("{sign}{}{mark}", fixed(100.0 * difference, 1));
+                        area.draw_text(&number, &centered(ink), middle)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}

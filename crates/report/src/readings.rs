@@ -1,0 +1,337 @@
+//! What the open details decide: every protocol beside the default readings.
+
+use adamix_record::{Claim, Role, Statistic};
+
+use crate::findings::{Finding, claimed_arms, compare, findings};
+use crate::load::{ArmRuns, Experiment, Study};
+use crate::number::{listed, percent, ratio};
+use crate::verdict::Verdict;
+
+/// A protocol with another reading of one detail, and what it says.
+pub(crate) struct Change<'a> {
+    /// The detail, by its place in the plan.
+    pub(crate) detail: usize,
+    /// Its reading, by its place in the detail.
+    pub(crate) reading: usize,
+    pub(crate) study: &'a Study,
+    /// One a claim.
+    pub(crate) findings: Vec<Finding<'a>>,
+}
+
+/// The protocols that differ from the default in exactly one detail, detail by
+/// detail in the plan's order.
+pub(crate) fn changes(experiment: &Experiment) -> Vec<Change<'_>> {
+    let mut changes: Vec<Change<'_>> = experiment
+        .studies
+        .iter()
+        .filter_map(|study| {
+            let [detail] = study.changed.as_slice() else {
+                return None;
+            };
+            Some(Change {
+                detail: *detail,
+                reading: reading(experiment, study, *detail)?,
+                study,
+                findings: findings(experiment, study),
+            })
+        })
+        .collect();
+    changes.sort_by_key(|change| (change.detail, change.reading));
+    changes
+}
+
+/// The reading that a protocol has of a detail, by their places.
+pub(crate) fn reading(experiment: &Experiment, study: &Study, detail: usize) -> Option<usize> {
+    let detail = experiment.plan.details.get(detail)?;
+    let name = study.protocol.readings.get(&detail.name)?;
+    detail.readings.iter().position(|r| r.name == *name)
+}
+
+/// Whether some arm that the claim compares has no record yet.
+pub(crate) fn not_run(study: &Study, claim: &Claim) -> bool {
+    if claim.statistic == Statistic::UpdateCost {
+        return false;
+    }
+    let unseen = |arm: &ArmRuns| arm.runs.iter().all(|run| run.record.is_none());
+    claimed_arms(study, claim).is_ok_and(|arms| arms.all().any(unseen))
+}
+
+/// What a finding comes to, coarsely: a verdict or, with too few seeds for one,
+/// the sign of the estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Verdict(&'static str),
+    /// Whether AdaMix is lower than, or as fast as, each arm it is compared with.
+    Sign(bool),
+}
+
+impl Finding<'_> {
+    /// Whether AdaMix is below each of the others, by the estimates; `None`
+    /// where there is none.
+    fn below_all(&self) -> Option<bool> {
+        let level = match self.claim.statistic {
+            Statistic::UpdateCost => 1.0,
+            _ => 0.0,
+        };
+        let mut compared = self.compared.iter();
+        (!self.compared.is_empty()).then(|| compared.all(|c| c.estimate.point < level))
+    }
+
+    fn verdict_if_any(&self) -> Option<&'static str> {
+        match self.verdict {
+            Verdict::TooFewSeeds { .. } | Verdict::Impossible(_) => None,
+            _ => Some(self.verdict.name()),
+        }
+    }
+
+    /// The answers of two findings in the same terms.
+    fn answers(&self, other: &Self) -> Option<[Answer; 2]> {
+        if let (Some(ours), Some(other)) = (self.verdict_if_any(), other.verdict_if_any()) {
+            return Some([Answer::Verdict(ours), Answer::Verdict(other)]);
+        }
+        Some([
+            Answer::Sign(self.below_all()?),
+            Answer::Sign(other.below_all()?),
+        ])
+    }
+}
+
+impl Answer {
+    fn words(self, claim: &Claim) -> &'static str {
+        match (self, claim.statistic) {
+            (Self::Verdict(name), _) => name,
+            (Self::Sign(true), Statistic::UpdateCost) => "faster than each",
+            (Self::Sign(true), _) => "lower than each",
+            (Self::Sign(false), Statistic::UpdateCost) => "not faster than each",
+            (Self::Sign(false), _) => "not lower than each",
+        }
+    }
+
+    /// With what it is the answer of.
+    fn with_default(self, claim: &Claim) -> String {
+        let words = self.words(claim);
+        match self {
+            Self::Verdict(_) => format!("{words} with the default readings"),
+            Self::Sign(_) => format!(
+                "by the estimates, with too few seeds for a verdict, AdaMix is {words} of the \
+                 others with the default readings"
+            ),
+        }
+    }
+}
+
+/// With too few seeds for a verdict, on which side the estimates are.
+pub(crate) fn side(finding: &Finding<'_>) -> Option<String> {
+    let Verdict::TooFewSeeds { .. } = finding.verdict else {
+        return None;
+    };
+    let answer = Answer::Sign(finding.below_all()?);
+    Some(format!("by estimate {}", answer.words(finding.claim)))
+}
+
+/// One sentence a claim: which open details decide it.
+pub(crate) fn deciding(experiment: &Experiment, changes: &[Change<'_>]) -> Vec<String> {
+    let plan = &experiment.plan;
+    let default = experiment.deciding().next();
+    let default = default.map(|study| findings(experiment, study));
+    let claims = plan.claims.iter().enumerate();
+    claims
+        .map(|(index, claim)| {
+            let name = format!("{}, {}", claim.id, claim.text.en);
+            let Some(default) = default.as_ref().map(|findings| &findings[index]) else {
+                return format!("{name}: no protocol has the default readings to compare with.");
+            };
+            let (mut turned, mut same, mut open) = (Vec::new(), Vec::new(), Vec::new());
+            let mut answer = None;
+            for (place, detail) in plan.details.iter().enumerate() {
+                let label = detail.label.en.as_str();
+                let mut changed = Vec::new();
+                let (mut known, mut unknown) = (0, Vec::new());
+                for change in changes.iter().filter(|change| change.detail == place) {
+                    let finding = &change.findings[index];
+                    let reading = detail.readings[change.reading].name.as_str();
+                    let Some([new, old]) = finding.answers(default) else {
+                        unknown.push(reading);
+                        continue;
+                    };
+                    answer = answer.or(Some(old));
+                    known += 1;
+                    if new != old {
+                        changed.push(format!("{reading}: {}", new.words(claim)));
+                    }
+                }
+                if !unknown.is_empty() {
+                    open.push(format!("{label} ({})", listed(&unknown)));
+                }
+                if !changed.is_empty() {
+                    turned.push(format!("{label} ({})", changed.join(", ")));
+                } else if known > 0 {
+                    same.push(label);
+                }
+            }
+            let Some(answer) = answer else {
+                return format!("{name}: nothing to compare yet.");
+            };
+            let old = answer.with_default(claim);
+            let mut sentence = match turned.as_slice() {
+                [] => format!("{name}: {old}; no open detail that was run changes the answer"),
+                turned => {
+                    let turned: Vec<&str> = turned.iter().map(String::as_str).collect();
+                    format!("{name}: {old}; the answer hangs on {}", listed(&turned))
+                }
+            };
+            if !turned.is_empty() && !same.is_empty() {
+                sentence += &format!(", not on {}", listed(&same));
+            }
+            if !open.is_empty() {
+                let open: Vec<&str> = open.iter().map(String::as_str).collect();
+                sentence += &format!("; without a result yet: {}", listed(&open));
+            }
+            sentence + "."
+        })
+        .collect()
+}
+
+/// The whole cross of the details in which protocols differ two or more at a
+/// time, as a grid.
+pub(crate) struct Cross {
+    /// Names of the details that the rows and, last, the columns run over.
+    pub(crate) details: Vec<String>,
+    /// The readings that each row stands for.
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) columns: Vec<String>,
+    /// Row by row.
+    pub(crate) cells: Vec<Vec<CrossCell>>,
+}
+
+/// A combination of readings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum CrossCell {
+    NotPlanned,
+    /// No estimate, since no seed has ended in all arms that are compared.
+    NotRun,
+    Known {
+        /// The larger of the relative differences of the final test error.
+        difference: f64,
+        /// Whether a run that is compared diverged.
+        diverged: bool,
+    },
+}
+
+/// The cross; `None` where no protocol differs in two details.
+pub(crate) fn cross(experiment: &Experiment) -> Option<Cross> {
+    let plan = &experiment.plan;
+    let several = |study: &&Study| study.changed.len() > 1;
+    let crossed: Vec<usize> = (0..plan.details.len())
+        .filter(|detail| {
+            let mut studies = experiment.studies.iter().filter(several);
+            studies.any(|study| study.changed.contains(detail))
+        })
+        .collect();
+    let (column, over_rows) = crossed.split_last()?;
+    let readings = |detail: usize| 0..plan.details[detail].readings.len();
+    // Every combination of the rows' readings, the first detail slowest.
+    let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
+    for detail in over_rows {
+        rows = rows
+            .iter()
+            .flat_map(|row| {
+                readings(*detail).map(move |reading| {
+                    let mut row = row.clone();
+                    row.push(reading);
+                    row
+                })
+            })
+            .collect();
+    }
+    let cell = |row: &[usize], reading_of_column: usize| {
+        let wanted = |study: &&Study| {
+            let inside = study.changed.iter().all(|d| crossed.contains(d));
+            let mut pairs = over_rows
+                .iter()
+                .zip(row)
+                .chain([(column, &reading_of_column)]);
+            inside && pairs.all(|(d, r)| reading(experiment, study, *d) == Some(*r))
+        };
+        // Of several protocols with the same readings, one that has a result.
+        let studies = experiment.studies.iter().filter(wanted);
+        let mut cells = studies.map(|study| known(experiment, study));
+        let first = cells.next().unwrap_or(CrossCell::NotPlanned);
+        match first {
+            CrossCell::NotRun => cells.find(|c| *c != CrossCell::NotRun).unwrap_or(first),
+            _ => first,
+        }
+    };
+    let name = |detail: usize, reading: usize| plan.details[detail].readings[reading].name.clone();
+    Some(Cross {
+        details: crossed
+            .iter()
+            .map(|detail| plan.details[*detail].label.en.clone())
+            .collect(),
+        cells: rows
+            .iter()
+            .map(|row| {
+                readings(*column)
+                    .map(|reading| cell(row, reading))
+                    .collect()
+            })
+            .collect(),
+        rows: rows
+            .iter()
+            .map(|row| {
+                let names = over_rows.iter().zip(row);
+                names
+                    .map(|(detail, reading)| name(*detail, *reading))
+                    .collect()
+            })
+            .collect(),
+        columns: readings(*column)
+            .map(|reading| name(*column, reading))
+            .collect(),
+    })
+}
+
+/// Roles that the cross compares AdaMix with: those of the claim on the final
+/// error.
+pub(crate) fn crossed_roles(experiment: &Experiment) -> Vec<Role> {
+    experiment
+        .claim_on(Statistic::FinalError)
+        .map_or_else(|| vec![Role::Adagrad, Role::Adadec], |c| c.against.clone())
+}
+
+fn known(experiment: &Experiment, study: &Study) -> CrossCell {
+    let last = |errors: &[f64]| errors.last().copied();
+    let found = || {
+        let ours = study.only(Role::Adamix)?;
+        let mut diverged = ours.diverged() > 0;
+        let mut difference = f64::NEG_INFINITY;
+        for role in crossed_roles(experiment) {
+            let other = study.only(role)?;
+            diverged |= other.diverged() > 0;
+            difference = difference.max(compare(study, ours, other, last)?.estimate.point);
+        }
+        difference.is_finite().then_some(CrossCell::Known {
+            difference,
+            diverged,
+        })
+    };
+    found().unwrap_or(CrossCell::NotRun)
+}
+
+/// The effect beside each arm, a line each.
+pub(crate) fn effects(finding: &Finding<'_>) -> Vec<String> {
+    let compared = finding.compared.iter();
+    compared
+        .map(|compared| {
+            let write = match finding.claim.statistic {
+                Statistic::UpdateCost => ratio,
+                _ => percent,
+            };
+            format!(
+                "{} against {}",
+                crate::number::interval(&compared.estimate, write),
+                compared.other.label()
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! What tuning tried and what came of it. All errors here are on the
+//! validation images; none is ever mixed with a test error.
+
+use adamix_record::Axis;
+use serde_json::Value;
+
+use crate::load::{Run, State, Study, TuningRuns};
+use crate::number::listed;
+use crate::statistics::mean;
+
+/// What came of one candidate, over its seeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Tried {
+    /// Mean validation error after all epochs.
+    Completed(f64),
+    /// It was not among those kept: mean validation error where it stopped.
+    Stopped { epoch: u64, error: f64 },
+    /// A run of it diverged.
+    Diverged,
+    /// A run of it failed.
+    Failed,
+    /// A run of it has not ended.
+    Outstanding,
+}
+
+impl Tried {
+    /// Its error, where it has one.
+    pub(crate) fn error(self) -> Option<f64> {
+        match self {
+            Self::Completed(error) | Self::Stopped { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What came of a candidate with these runs.
+pub(crate) fn tried(runs: &[Run]) -> Tried {
+    let any = |is: fn(&State) -> bool| runs.iter().any(|run| is(&run.state));
+    if runs.is_empty() || any(|s| matches!(s, State::Missing | State::Running { .. })) {
+        return Tried::Outstanding;
+    }
+    if any(|s| matches!(s, State::Failed { .. })) {
+        return Tried::Failed;
+    }
+    if any(|s| matches!(s, State::Diverged { .. })) {
+        return Tried::Diverged;
+    }
+    let last = |run: &Run| run.record.as_ref()?.evaluations.last()?.validation_error;
+    let errors: Option<Vec<f64>> = runs.iter().map(last).collect();
+    let Some(error) = errors.map(|errors| mean(&errors)) else {
+        return Tried::Diverged;
+    };
+    let stopped = runs.iter().filter_map(|run| match run.state {
+        State::Stopped { epoch } => Some(epoch),
+        _ => None,
+    });
+    stopped
+        .max()
+        .map_or(Tried::Completed(error), |epoch| Tried::Stopped {
+            epoch,
+            error,
+        })
+}
+
+/// What the axis called learning rate is, where it is not eta itself, in a
+/// sentence with a space before it.
+pub(crate) fn meaning_of_rate(study: &Study) -> String {
+    let arms = study.tuning.iter();
+    let scaled = arms.filter(|arm| arm.rate_is_of_small_gradients());
+    let scaled: Vec<&str> = scaled.map(|arm| arm.label.as_str()).collect();
+    match scaled.as_slice() {
+        [] => String::new(),
+        arms => format!(
+            " For {} the learning rate is that of small gradients, eta divided by the root of K.",
+            listed(arms)
+        ),
+    }
+}
+
+impl TuningRuns {
+    /// What came of every candidate, in order.
+    pub(crate) fn tried(&self) -> Vec<Tried> {
+        self.candidates.iter().map(|runs| tried(runs)).collect()
+    }
+
+    /// The axis that is a learning rate, with its place.
+    pub(crate) fn learning_rate(&self) -> Option<(usize, &Axis)> {
+        let mut axes = self.tuned.axes.iter().enumerate();
+        axes.find(|(_, axis)| axis.name == "learning-rate")
+    }
+
+    /// Whether the axis is the rate of small gradients, eta divided by the root
+    /// of K, rather than eta itself.
+    pub(crate) fn rate_is_of_small_gradients(&self) -> bool {
+        let Some((place, _)) = self.learning_rate() else {
+            return false;
+        };
+        self.tuned.candidates.iter().any(|candidate| {
+            let number = |value: &Value| value.as_f64();
+            let eta = number(&candidate.weights["schedule"]["learning-rate"]);
+            let root = number(&candidate.weights["k"]).map(f64::sqrt);
+            eta.zip(root).is_some_and(|(eta, root)| {
+                let rate = candidate.values[place];
+                let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * b.abs();
+                !close(eta, rate) && close(eta, rate * root)
+            })
+        })
+    }
+
+    /// The error of every candidate as a price list needs it: one that was
+    /// stopped counts with its error there, one that diverged with the mean
+    /// image's. `None` where some candidate has none.
+    pub(crate) fn errors(&self, study: &Study) -> Option<Vec<f64>> {
+        let error = |tried: Tried| match tried {
+            Tried::Diverged => study.mean_image_error,
+            other => other.error(),
+        };
+        self.tried().into_iter().map(error).collect()
+    }
+}
