@@ -32,6 +32,9 @@ pub(crate) struct Experiment {
 /// One protocol: arms under the same settings, paired by seed.
 pub(crate) struct Study {
     pub(crate) protocol: Protocol,
+    /// Name for the reader. One that is tuned says so: a cell of a cross may
+    /// stand there tuned and not tuned.
+    label: String,
     /// In the plan's order.
     pub(crate) arms: Vec<ArmRuns>,
     /// What was tried to choose the arms' settings, in their order; empty where
@@ -157,6 +160,7 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
         });
         studies.push(Study {
             protocol: protocol.clone(),
+            label: label(&plan, protocol),
             arms,
             tuning: tuning.transpose()?.unwrap_or_default(),
             mean_image_error,
@@ -182,6 +186,24 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
         backend,
         notes,
     })
+}
+
+/// The protocol's name for the reader. One that is tuned says so; and a cell of
+/// a cross whose name only repeats the default readings is called by them.
+fn label(plan: &Plan, protocol: &Protocol) -> String {
+    let label = &protocol.label.en;
+    if protocol.tuning.is_none() || label.to_lowercase().contains("tune") {
+        return label.clone();
+    }
+    let defaults = plan.details.iter().filter_map(|d| d.readings.first());
+    let defaults: Vec<&str> = defaults
+        .map(|reading| reading.meaning.en.as_str())
+        .collect();
+    if label.split("; ").all(|part| defaults.contains(&part)) {
+        "Default readings, tuned".into()
+    } else {
+        format!("{label}, tuned")
+    }
 }
 
 /// What became of planned runs, in the order of `seeds`.
@@ -798,7 +820,12 @@ impl Study {
 
     /// Its name for the reader.
     pub(crate) fn label(&self) -> &str {
-        &self.protocol.label.en
+        &self.label
+    }
+
+    /// Whether its settings are chosen by tuning.
+    pub(crate) fn is_tuned(&self) -> bool {
+        self.protocol.tuning.is_some()
     }
 
     /// Epochs of fine-tuning.

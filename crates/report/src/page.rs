@@ -117,7 +117,7 @@ struct Protocol<'a> {
 struct Readings<'a> {
     deciding: Vec<String>,
     ledger: Ledger,
-    map: &'a Option<Figure>,
+    maps: Vec<&'a Figure>,
     cells: Vec<ReadingCell<'a>>,
 }
 
@@ -135,6 +135,7 @@ struct ReadingCell<'a> {
     final_differences: Option<Table>,
     area_differences: Option<Table>,
     ablation: Option<Table>,
+    tuning: Option<Table>,
 }
 
 /// The cost of the arms of protocols that share it.
@@ -287,7 +288,10 @@ fn readings<'a>(experiment: &'a Experiment, figures: &'a Figures) -> Option<Read
     Some(Readings {
         deciding: deciding(experiment, &changes),
         ledger: tables::ledger(experiment, &changes),
-        map: &figures.readings,
+        maps: [&figures.readings, &figures.tuned_readings]
+            .into_iter()
+            .flatten()
+            .collect(),
         cells: others
             .map(|study| {
                 let differs = study.changed.iter().filter_map(|place| {
@@ -321,6 +325,7 @@ fn readings<'a>(experiment: &'a Experiment, figures: &'a Figures) -> Option<Read
                         area_under_curve,
                     ),
                     ablation: tables::ablation(study),
+                    tuning: tables::tuning(study),
                 }
             })
             .collect(),
@@ -558,16 +563,29 @@ fn runs_line(experiment: &Experiment) -> String {
         line += "; ";
         line += &states("tuning run", studies().flat_map(Study::tuning_runs));
     }
-    for study in studies() {
-        let waiting = study.arms.iter().filter(|arm| study.in_tuning(arm));
-        let (waiting, all) = (waiting.count(), study.arms.len());
-        if waiting > 0 {
-            line += &format!(
-                "; still in tuning, with no run planned yet: {waiting} of {} of \u{201c}{}\u{201d}",
-                count(all, "arm"),
-                study.label()
-            );
-        }
+    let waiting: Vec<(&Study, usize)> = studies()
+        .map(|study| {
+            let arms = study.arms.iter().filter(|arm| study.in_tuning(arm));
+            (study, arms.count())
+        })
+        .filter(|(_, arms)| *arms > 0)
+        .collect();
+    let each: Vec<String> = match waiting.len() {
+        0..=3 => waiting
+            .iter()
+            .map(|(study, n)| format!("{} of \u{201c}{}\u{201d}", count(*n, "arm"), study.label()))
+            .collect(),
+        n => vec![format!(
+            "{} of {n} protocols",
+            count(waiting.iter().map(|(_, n)| n).sum(), "arm")
+        )],
+    };
+    if !each.is_empty() {
+        let each: Vec<&str> = each.iter().map(String::as_str).collect();
+        line += &format!(
+            "; still in tuning, with no run planned yet: {}",
+            listed(&each)
+        );
     }
     line
 }

@@ -19,7 +19,7 @@ pub(crate) struct Change<'a> {
 }
 
 /// The protocols that differ from the default in exactly one detail, detail by
-/// detail in the plan's order.
+/// detail in the plan's order; those that are tuned last.
 pub(crate) fn changes(experiment: &Experiment) -> Vec<Change<'_>> {
     let mut changes: Vec<Change<'_>> = experiment
         .studies
@@ -36,7 +36,7 @@ pub(crate) fn changes(experiment: &Experiment) -> Vec<Change<'_>> {
             })
         })
         .collect();
-    changes.sort_by_key(|change| (change.detail, change.reading));
+    changes.sort_by_key(|change| (change.study.is_tuned(), change.detail, change.reading));
     changes
 }
 
@@ -129,15 +129,36 @@ pub(crate) fn side(finding: &Finding<'_>) -> Option<String> {
     Some(format!("by estimate {}", answer.words(finding.claim)))
 }
 
-/// One sentence a claim: which open details decide it.
+/// One sentence a claim: which open details decide it. Where some protocols
+/// are tuned, they are compared among themselves.
 pub(crate) fn deciding(experiment: &Experiment, changes: &[Change<'_>]) -> Vec<String> {
+    let of_kind = |tuned: bool| {
+        let changes: Vec<&Change<'_>> = changes
+            .iter()
+            .filter(|change| change.study.is_tuned() == tuned)
+            .collect();
+        match (tuned, changes.as_slice()) {
+            (true, []) => Vec::new(),
+            (false, []) if experiment.studies.iter().all(Study::is_tuned) => Vec::new(),
+            (_, changes) => deciding_among(experiment, changes, tuned),
+        }
+    };
+    let both = [of_kind(false), of_kind(true)];
+    both.concat()
+}
+
+fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool) -> Vec<String> {
     let plan = &experiment.plan;
-    let default = experiment.deciding().next();
+    let default = experiment.deciding().find(|s| s.is_tuned() == tuned);
     let default = default.map(|study| findings(experiment, study));
     let claims = plan.claims.iter().enumerate();
     claims
         .map(|(index, claim)| {
             let name = format!("{}, {}", claim.id, claim.text.en);
+            let name = match tuned {
+                true => format!("{name}, settings tuned"),
+                false => name,
+            };
             let Some(default) = default.as_ref().map(|findings| &findings[index]) else {
                 return format!("{name}: no protocol has the default readings to compare with.");
             };
@@ -195,8 +216,10 @@ pub(crate) fn deciding(experiment: &Experiment, changes: &[Change<'_>]) -> Vec<S
 /// The whole cross of the details in which protocols differ two or more at a
 /// time, as a grid.
 pub(crate) struct Cross {
-    /// Names of the details that the rows and, last, the columns run over.
+    /// Short names of the details that the rows and, last, the columns run over.
     pub(crate) details: Vec<String>,
+    /// Their names for the reader.
+    pub(crate) labels: Vec<String>,
     /// The readings that each row stands for.
     pub(crate) rows: Vec<Vec<String>>,
     pub(crate) columns: Vec<String>,
@@ -218,21 +241,25 @@ pub(crate) enum CrossCell {
     },
 }
 
-/// The cross; `None` where no protocol differs in two details.
-pub(crate) fn cross(experiment: &Experiment) -> Option<Cross> {
+/// The cross of the protocols that are tuned, or of those that are not;
+/// `None` where none of them differs in two details.
+pub(crate) fn cross(experiment: &Experiment, tuned: bool) -> Option<Cross> {
     let plan = &experiment.plan;
-    let several = |study: &&Study| study.changed.len() > 1;
+    let several = |study: &&Study| study.is_tuned() == tuned && study.changed.len() > 1;
     let crossed: Vec<usize> = (0..plan.details.len())
         .filter(|detail| {
             let mut studies = experiment.studies.iter().filter(several);
             studies.any(|study| study.changed.contains(detail))
         })
         .collect();
-    let (column, over_rows) = crossed.split_last()?;
     let readings = |detail: usize| 0..plan.details[detail].readings.len();
+    // The columns run over the detail with the most readings but the first.
+    let column = crossed.iter().skip(1).max_by_key(|d| readings(**d).len());
+    let column = column.or(crossed.first())?;
+    let over_rows: Vec<usize> = crossed.iter().copied().filter(|d| d != column).collect();
     // Every combination of the rows' readings, the first detail slowest.
     let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
-    for detail in over_rows {
+    for detail in &over_rows {
         rows = rows
             .iter()
             .flat_map(|row| {
@@ -246,7 +273,8 @@ pub(crate) fn cross(experiment: &Experiment) -> Option<Cross> {
     }
     let cell = |row: &[usize], reading_of_column: usize| {
         let wanted = |study: &&Study| {
-            let inside = study.changed.iter().all(|d| crossed.contains(d));
+            let inside =
+                study.is_tuned() == tuned && study.changed.iter().all(|d| crossed.contains(d));
             let mut pairs = over_rows
                 .iter()
                 .zip(row)
@@ -264,8 +292,14 @@ pub(crate) fn cross(experiment: &Experiment) -> Option<Cross> {
     };
     let name = |detail: usize, reading: usize| plan.details[detail].readings[reading].name.clone();
     Some(Cross {
-        details: crossed
+        details: over_rows
             .iter()
+            .chain([column])
+            .map(|detail| plan.details[*detail].name.clone())
+            .collect(),
+        labels: over_rows
+            .iter()
+            .chain([column])
             .map(|detail| plan.details[*detail].label.en.clone())
             .collect(),
         cells: rows

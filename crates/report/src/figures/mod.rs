@@ -44,6 +44,7 @@ pub(crate) struct Figures {
     /// One entry a headline protocol.
     pub(crate) protocols: Vec<ProtocolFigures>,
     pub(crate) readings: Option<Figure>,
+    pub(crate) tuned_readings: Option<Figure>,
 }
 
 /// The figures of one protocol.
@@ -69,13 +70,15 @@ impl Figures {
         });
         Ok(Self {
             protocols: protocols.collect::<Result<_>>()?,
-            readings: readings::figure("readings-map", experiment)?,
+            readings: readings::figure("readings-map", experiment, false)?,
+            tuned_readings: readings::figure("readings-map-tuned", experiment, true)?,
         })
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Figure> {
         let protocols = self.protocols.iter().flat_map(ProtocolFigures::all);
-        protocols.chain(&self.readings)
+        let maps = [&self.readings, &self.tuned_readings];
+        protocols.chain(maps.into_iter().flatten())
     }
 }
 

@@ -16,15 +16,15 @@ const FULL: f64 = 0.25;
 const BELOW: RGBColor = RGBColor(0x00, 0x5a, 0x94);
 const ABOVE: RGBColor = RGBColor(0xb8, 0x4a, 0x00);
 
-pub(super) fn figure(name: &str, experiment: &Experiment) -> Result<Option<Figure>> {
-    let Some(cross) = cross(experiment) else {
+pub(super) fn figure(name: &str, experiment: &Experiment, tuned: bool) -> Result<Option<Figure>> {
+    let Some(cross) = cross(experiment, tuned) else {
         return Ok(None);
     };
     let description = description(&cross);
     let roles = crossed_roles(experiment);
     let names: Vec<&str> = roles.iter().map(|role| role_name(*role)).collect();
     let caption = format!(
-        "Every combination of {}, all other details at their default: relative difference of the \
+        "Every combination of {}, all other details at their default{}: relative difference of the \
          final test error between AdaMix and the better of {} in per cent (the largest of the \
          differences, the one that decides whether AdaMix is below each). Blue and negative: \
          AdaMix is lower than each; orange and positive: it is not. Colours are full at \
@@ -33,11 +33,15 @@ pub(super) fn figure(name: &str, experiment: &Experiment) -> Result<Option<Figur
          Exploratory, means over few seeds without intervals. {description}",
         listed(
             &cross
-                .details
+                .labels
                 .iter()
-                .map(String::as_str)
+                .map(|label| label.as_str())
                 .collect::<Vec<&str>>()
         ),
+        match tuned {
+            true => ", the settings of each arm tuned in every combination",
+            false => "",
+        },
         listed(&names),
         percent(FULL),
     );
@@ -157,8 +161,10 @@ fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Resu
                         }
                         let ink = if share > 0.75 { WHITE } else { INK };
                         let sign = if *difference > 0.0 { "+" } else { "" };
-                        let mark = if *diverged { " \u{2020}" } else { "" };
-                        let number = format!("{sign}{}{mark}", fixed(100.0 * difference, 1));
+                        let mark = if *diverged { "\u{2020}" } else { "" };
+                        // A diverged run is hundreds of per cent off.
+                        let decimals = usize::from(difference.abs() < 1.0);
+                        let number = format!("{sign}{}{mark}", fixed(100.0 * difference, decimals));
                         area.draw_text(&number, &centered(ink), middle)?;
                     }
                 }

@@ -76,7 +76,10 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Ledger 
         let cells = change.findings.iter().enumerate();
         LedgerRow {
             detail: detail.label.en.clone(),
-            reading: reading.name.clone(),
+            reading: match change.study.is_tuned() {
+                true => format!("{}, tuned", reading.name),
+                false => reading.name.clone(),
+            },
             meaning: reading.meaning.en.clone(),
             source: reading.source.en.clone(),
             cells: cells

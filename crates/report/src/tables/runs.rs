@@ -9,50 +9,76 @@ use crate::number::error;
 /// Every planned run and what became of it. A run that several arms or
 /// protocols share stands once.
 pub(crate) fn runs(experiment: &Experiment) -> Table {
-    let mut table = Table::new(
-        "Every run of the plan. The run id is a checksum over settings, seed, data, backend and \
-         version of the numerics. Each record is a text file, one JSON object a line.",
-        columns("final test error"),
-    );
-    let mut shared: BTreeMap<&RunId, usize> = BTreeMap::new();
+    let mut rows = Rows::default();
     for study in &experiment.studies {
         for arm in &study.arms {
             let name = named(experiment, study, arm.label());
             for run in &arm.runs {
-                if let Some(row) = shared.get(&run.id) {
-                    let cell: &mut String = &mut table.rows[*row][0];
-                    *cell += &format!("; {name}");
-                    continue;
-                }
-                shared.insert(&run.id, table.rows.len());
                 let last = study.test_errors(run).and_then(|e| e.last().copied());
-                table.rows.push(row(study, run, name.clone(), last));
+                rows.add(study, run, &name, last, study.epochs());
             }
         }
     }
-    table
+    rows.table(
+        "Every run of the plan. The run id is a checksum over settings, seed, data, backend and \
+         version of the numerics. Each record is a text file, one JSON object a line.",
+        "final test error",
+    )
 }
 
 /// Every run of the tuning; `None` where nothing is tuned.
 pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
-    let mut table = Table::new(
-        "Every run of the tuning, by arm and candidate. Its error is on the validation images, \
-         where it ended.",
-        columns("last validation error"),
-    );
+    let mut rows = Rows::default();
     for study in &experiment.studies {
+        let rungs = study.protocol.tuning.iter().flat_map(|t| &t.rungs);
+        let epochs = rungs.map(|rung| rung.epochs).max().unwrap_or(0);
         for tuned in &study.tuning {
             for (number, runs) in tuned.candidates.iter().enumerate() {
                 let name = named(experiment, study, &format!("{}, {number}", tuned.label));
                 for run in runs {
                     let evaluation = run.record.as_ref().and_then(|r| r.evaluations.last());
                     let last = evaluation.and_then(|e| e.validation_error);
-                    table.rows.push(row(study, run, name.clone(), last));
+                    rows.add(study, run, &name, last, epochs);
                 }
             }
         }
     }
-    (!table.rows.is_empty()).then_some(table)
+    (!rows.rows.is_empty()).then(|| {
+        rows.table(
+            "Every run of the tuning, by arm and number of the candidate. Its error is on the \
+             validation images, where it ended.",
+            "last validation error",
+        )
+    })
+}
+
+/// Rows in the order of the plan, each run once.
+#[derive(Default)]
+struct Rows<'a> {
+    rows: Vec<Vec<String>>,
+    /// Row of each run, and how many more have it.
+    found: BTreeMap<&'a RunId, (usize, usize)>,
+}
+
+impl<'a> Rows<'a> {
+    fn add(&mut self, study: &Study, run: &'a Run, name: &str, last: Option<f64>, epochs: u64) {
+        if let Some((_, more)) = self.found.get_mut(&run.id) {
+            *more += 1;
+            return;
+        }
+        self.found.insert(&run.id, (self.rows.len(), 0));
+        self.rows
+            .push(row(study, run, name.to_owned(), last, epochs));
+    }
+
+    fn table(mut self, caption: &str, figure: &str) -> Table {
+        for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
+            self.rows[*place][0] += &format!(" (and {more} more)");
+        }
+        let mut table = Table::new(caption, columns(figure));
+        table.rows = self.rows;
+        table
+    }
 }
 
 fn columns(figure: &str) -> Vec<super::Column> {
@@ -70,11 +96,11 @@ fn columns(figure: &str) -> Vec<super::Column> {
 fn named(experiment: &Experiment, study: &Study, arm: &str) -> String {
     match experiment.studies.len() {
         1 => arm.to_owned(),
-        _ => format!("{}: {arm}", study.label()),
+        _ => format!("{}: {arm}", study.protocol.name),
     }
 }
 
-fn row(study: &Study, run: &Run, name: String, last: Option<f64>) -> Vec<String> {
+fn row(study: &Study, run: &Run, name: String, last: Option<f64>, planned: u64) -> Vec<String> {
     let state = match &run.state {
         State::Completed => "completed".into(),
         State::Diverged { epoch } => {
@@ -88,7 +114,6 @@ fn row(study: &Study, run: &Run, name: String, last: Option<f64>) -> Vec<String>
         State::Stopped { epoch } => format!("not kept after epoch {epoch}"),
         State::Failed { why } => format!("failed: {why}"),
         State::Running { epochs } => {
-            let planned = study.epochs();
             format!("running, or interrupted; {epochs} of {planned} epochs")
         }
         State::Missing => "missing".into(),

@@ -383,6 +383,45 @@ fn a_plan_of_many_readings_makes_a_moderate_page() {
 }
 
 #[test]
+fn a_tuned_cross_is_kept_apart() {
+    let mut study = MadeUp::readings(10);
+    let tuned = study
+        .protocols
+        .iter()
+        .filter(|cell| cell.name != "batch-1000");
+    let tuned: Vec<MadeUpProtocol> = tuned
+        .map(|cell| MadeUpProtocol {
+            name: format!("tuned/{}", cell.name),
+            tuned: true,
+            // Here W5 is what matters, not K.
+            arms: cell
+                .arms
+                .iter()
+                .cloned()
+                .map(|mut arm| {
+                    if arm.role == Role::Adamix {
+                        let w5 = arm.rule["rule"] == "adamix-w5";
+                        arm.error = if w5 { 4.2 } else { 4.9 };
+                        arm.rate = 0.3;
+                    }
+                    arm
+                })
+                .collect(),
+            ..cell.clone()
+        })
+        .collect();
+    study.protocols.extend(tuned);
+    let report = render(study.write().path()).unwrap();
+    assert!(report.figures.contains_key("readings-map-tuned"));
+    let sentences = text_between(&report.html, "<h2 id=\"readings-heading\"", "<figure");
+    insta::assert_snapshot!(sentences);
+    assert!(report.html.contains("Default readings, tuned"));
+    assert!(report.html.contains("W5, tuned"));
+    let megabytes = report.html.len() as f64 / 1e6;
+    assert!(megabytes < 2.0, "{megabytes} MB");
+}
+
+#[test]
 fn a_cell_with_a_diverged_run_is_marked() {
     let mut study = MadeUp::readings(3);
     study.protocols[4].arms[0].error = 60.0;
