@@ -5,6 +5,7 @@
 //! - [`PreTraining`]: a stack of RBMs, trained one by one, that unrolls to an
 //!   [`Autoencoder`].
 //! - [`FineTuning`]: back-propagation with any optimizer of `adamix-optim`.
+//! - [`pca`], [`logistic_pca`]: what simpler reconstructions reach.
 //! - [`random`]: the named seeded streams that every random number comes from.
 //!
 //! The crate reads no clock, prints nothing and holds no global state. A
@@ -17,6 +18,7 @@
 pub mod dataset;
 mod finetuning;
 mod layer;
+pub mod logistic_pca;
 mod network;
 pub mod pca;
 mod pretraining;

@@ -12,6 +12,8 @@ pub struct Pca {
     /// One direction a row, of unit length, by falling variance; the sign such
     /// that the largest component is positive.
     directions: Vec<f64>,
+    /// Variance along each direction, never negative.
+    variances: Vec<f64>,
 }
 
 impl Pca {
@@ -48,6 +50,11 @@ impl Pca {
         let eigen = SymmetricEigen::new(DMatrix::from_row_slice(width, width, &covariance));
         let mut order: Vec<usize> = (0..width).collect();
         order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+        // Rounding can leave a variance of zero just below it.
+        let variances = order
+            .iter()
+            .map(|column| eigen.eigenvalues[*column].max(0.0))
+            .collect();
         let directions = order
             .into_iter()
             .flat_map(|column| {
@@ -61,7 +68,26 @@ impl Pca {
                 direction.into_iter().map(move |x| sign * x)
             })
             .collect();
-        Self { mean, directions }
+        Self {
+            mean,
+            directions,
+            variances,
+        }
+    }
+
+    /// The mean row.
+    pub(crate) fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// All directions, one a row, of unit length, by falling variance.
+    pub(crate) fn directions(&self) -> &[f64] {
+        &self.directions
+    }
+
+    /// Variance along each direction, at least 0.
+    pub(crate) fn variances(&self) -> &[f64] {
+        &self.variances
     }
 
     /// Coordinates of `rows` along the first `components` directions, row by row.
