@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use adamix_autoencoder::dataset::Spec;
+use adamix_autoencoder::dataset::{Dataset, Spec};
 use adamix_experiment::data::{self, Found};
 use adamix_experiment::{
     Error, Experiment, Resolved, RunState, Store, anchors, left, measure_cost, measure_rate, run,
 };
-use adamix_record::{Anchors, Cost, Evaluation, Outcome, Plan, RunRecord, read_json, write_json};
+use adamix_record::{
+    Anchors, Cost, Evaluation, Outcome, Plan, RunRecord, SCHEMA, read_json, write_json,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::progress::{Progress, duration, say};
@@ -307,11 +309,7 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted.into());
     }
-    let path = store.folder().join("anchors.json");
-    if read_json::<Anchors>(&path).map_or(true, |anchors| anchors.data_sha256 != plan.data.sha256) {
-        say!("computing the data set's own figures (mean image, principal components)");
-        write_json(&path, &anchors(&found.dataset, &plan.data.sha256))?;
-    }
+    write_anchors(&store, &found.dataset, &plan.data.sha256, &stop)?;
     let path = store.folder().join("cost.json");
     if read_json::<Cost>(&path).map_or(true, |cost| !cost.fits(plan)) {
         say!("timing one update of every arm");
@@ -332,6 +330,32 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
     }
     println!("{}", store.folder().display());
     Ok(())
+}
+
+/// Writes `anchors.json` where it is not there: from the cache, or computed.
+fn write_anchors(store: &Store, dataset: &Dataset, sha256: &str, stop: &AtomicBool) -> Result<()> {
+    let of_this_data = |path: &Path| {
+        let anchors = read_json::<Anchors>(path).ok()?;
+        (anchors.data_sha256 == sha256 && anchors.schema == SCHEMA).then_some(anchors)
+    };
+    let path = store.folder().join("anchors.json");
+    if of_this_data(&path).is_some() {
+        return Ok(());
+    }
+    let cached = store.anchors(sha256);
+    let anchors = match of_this_data(&cached) {
+        Some(anchors) => anchors,
+        None => {
+            say!(
+                "computing the data set's own figures (mean image, principal components, \
+                 logistic principal components)"
+            );
+            let anchors = anchors(dataset, sha256, stop)?;
+            write_json(&cached, &anchors)?;
+            anchors
+        }
+    };
+    Ok(write_json(&path, &anchors)?)
 }
 
 fn status(name: Option<&str>, reports: &Path) -> Result<()> {

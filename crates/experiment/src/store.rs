@@ -77,6 +77,7 @@ impl Store {
         for folder in [
             self.folder.join("runs"),
             self.cache.join("starts"),
+            self.cache.join("anchors"),
             self.checkpoints(),
         ] {
             std::fs::create_dir_all(&folder).map_err(|e| Error::store(&folder, e))?;
@@ -241,6 +242,11 @@ impl Store {
             finished: self.record(run_id),
             checkpoint: self.checkpoint(run_id),
         })
+    }
+
+    /// File of the figures of the data set with this checksum, in the cache.
+    pub fn anchors(&self, data_sha256: &str) -> PathBuf {
+        self.cache.join(format!("anchors/{data_sha256}.json"))
     }
 
     /// File of a pre-trained start; `partial` while it is in training.

@@ -71,6 +71,9 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
 
     let anchors: Anchors = read_json(&one.path("reports/small/anchors.json")).unwrap();
     assert!(anchors.principal_components[2].test_error < anchors.mean_image_test_error);
+    let logistic = anchors.logistic_pca.unwrap();
+    assert_eq!(logistic.components, 30);
+    assert!(logistic.train_error < anchors.principal_components[2].train_error);
     let cost: Cost = read_json(&one.path("reports/small/cost.json")).unwrap();
     let entries = &cost.entries;
     assert_eq!(entries[0].weights.parameters, 2 * (784 * 40 + 40 * 8));

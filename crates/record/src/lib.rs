@@ -21,7 +21,7 @@ mod plan;
 mod run;
 mod text;
 
-pub use anchors::{Anchors, PrincipalComponents};
+pub use anchors::{Anchors, LogisticComponents, PrincipalComponents};
 pub use claim::{Claim, Comparison, Statistic};
 pub use cost::{Cost, GroupCost, UpdateCost, UpdateTimes};
 pub use error::Error;

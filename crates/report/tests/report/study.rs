@@ -6,10 +6,10 @@ use std::path::Path;
 
 use adamix_record::{
     Anchors, Arm, Axis, Backend, Candidate, Claim, Comparison, Cost, DataIdentity, Detail,
-    Diagnostics, End, Environment, Evaluation, GroupCost, Header, LayerGradient, Line, Outcome,
-    Plan, PlannedRun, PrincipalComponents, Protocol, Reading, Role, RunId, Rung, SCHEMA,
-    SEMANTICS_VERSION, Samples, Statistic, Text, TunedArm, Tuning, UpdateCost, UpdateTimes,
-    sha256_hex, write_json,
+    Diagnostics, End, Environment, Evaluation, GroupCost, Header, LayerGradient, Line,
+    LogisticComponents, Outcome, Plan, PlannedRun, PrincipalComponents, Protocol, Reading, Role,
+    RunId, Rung, SCHEMA, SEMANTICS_VERSION, Samples, Statistic, Text, TunedArm, Tuning, UpdateCost,
+    UpdateTimes, sha256_hex, write_json,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -586,6 +586,13 @@ impl MadeUp {
                     },
                 )
                 .into(),
+            logistic_pca: Some(LogisticComponents {
+                components: 30,
+                epochs: 45,
+                last_gain: 7.5e-5,
+                train_error: 7.998,
+                test_error: 7.778,
+            }),
         }
     }
 
