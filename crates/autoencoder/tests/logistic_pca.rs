@@ -4,9 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 
-use adamix_autoencoder::dataset::{Images, PIXELS, idx};
+use adamix_autoencoder::dataset::{Images, PIXELS};
 use adamix_autoencoder::logistic_pca::{End, Error, LogisticPca, Settings};
 use adamix_autoencoder::random::{Purpose, Stream};
 use serde_json::Value;
@@ -249,32 +248,4 @@ fn logistic_pca_says_what_it_cannot_fit() {
         error(&some, 785, default).to_string(),
         "logistic PCA: 785 components, where 1 to 784 can be"
     );
-}
-
-/// MNIST where this machine has it: in `ADAMIX_TEST_MNIST`, or in the folder
-/// `shared/data/mnist` beside the checkout.
-fn real_mnist() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/mnist");
-    let folder = std::env::var_os("ADAMIX_TEST_MNIST").map_or(beside, PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
-/// The published figure is 8.01; how it was reached is not known in detail.
-/// By 400 iterations of SciPy's L-BFGS-B in f32 the test error is 7.755.
-#[test]
-#[ignore = "takes a minute or more; prints the figures with --nocapture"]
-#[allow(clippy::disallowed_macros)]
-fn logistic_pca_of_mnist_is_near_the_published_error() {
-    let dataset = idx::read_folder(&real_mnist().unwrap()).unwrap();
-    let found = fit(&dataset.train, 30, Settings::default());
-    let train = found.reconstruction_error(&dataset.train);
-    let test = found.reconstruction_error(&dataset.test);
-    println!(
-        "train error {train:.4}, test error {test:.4}, criterion {:.5}, {} epochs, last gain {:.1e}",
-        found.criterion, found.epochs, found.last_gain
-    );
-    assert_eq!(found.end, End::Converged);
-    assert_close("test error", test, 8.01, 0.05);
-    assert_close("test error", test, 7.778, 0.002);
-    assert_close("train error", train, 7.998, 0.002);
 }
