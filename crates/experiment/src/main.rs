@@ -52,6 +52,15 @@ enum Command {
         #[arg(long, value_enum, default_value = "auto")]
         device: Device,
     },
+    /// Write what stands beside the runs, without training: the cost of every arm's update and the
+    /// data set's own figures. `run` does the same at its end
+    Measure {
+        #[command(flatten)]
+        options: Options,
+        /// Time the updates again where that was done
+        #[arg(long)]
+        again: bool,
+    },
     /// Show how far the experiments in the reports folder are
     Status {
         /// Folder below the reports folder, for example `quick`; all where none is given
@@ -115,6 +124,7 @@ fn main() -> ExitCode {
             jobs,
             device,
         } => train(&options, jobs, device),
+        Command::Measure { options, again } => measure(&options, again),
         Command::Status { name, reports } => status(name.as_deref(), &reports),
     };
     match done {
@@ -309,12 +319,7 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted.into());
     }
-    write_anchors(&store, &found.dataset, &plan.data.sha256, &stop)?;
-    let path = store.folder().join("cost.json");
-    if read_json::<Cost>(&path).map_or(true, |cost| !cost.fits(plan)) {
-        say!("timing one update of every arm");
-        write_json(&path, &measure_cost(&resolved, &found.dataset.train)?)?;
-    }
+    write_tables(&store, &resolved, &found.dataset, &stop, false)?;
     say!(
         "{}: {} runs trained, {} found finished, {} diverged, {} failed",
         plan.name,
@@ -329,6 +334,39 @@ fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
         );
     }
     println!("{}", store.folder().display());
+    Ok(())
+}
+
+fn measure(options: &Options, again: bool) -> Result<()> {
+    let Prepared {
+        found,
+        resolved,
+        store,
+    } = prepare(options)?;
+    let _lock = store.lock()?;
+    store.write_plan(&resolved.plan)?;
+    let stop = AtomicBool::new(false);
+    write_tables(&store, &resolved, &found.dataset, &stop, again)?;
+    println!("{}", store.folder().display());
+    Ok(())
+}
+
+/// Writes `anchors.json` and `cost.json` where they are not there, or not of
+/// this plan.
+fn write_tables(
+    store: &Store,
+    resolved: &Resolved,
+    dataset: &Dataset,
+    stop: &AtomicBool,
+    again: bool,
+) -> Result<()> {
+    let plan = &resolved.plan;
+    write_anchors(store, dataset, &plan.data.sha256, stop)?;
+    let path = store.folder().join("cost.json");
+    if again || read_json::<Cost>(&path).map_or(true, |cost| !cost.fits(plan)) {
+        say!("timing one update of every arm");
+        write_json(&path, &measure_cost(resolved, &dataset.train)?)?;
+    }
     Ok(())
 }
 

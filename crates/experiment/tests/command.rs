@@ -263,6 +263,25 @@ fn plan_lists_the_runs_and_estimates_the_rest() {
 }
 
 #[test]
+fn costs_and_anchors_are_measured_without_training() {
+    let place = Place::new();
+    assert_success(&place.run(&["measure", "small.toml"]));
+    let cost = || read_json::<Cost>(&place.path("reports/small/cost.json")).unwrap();
+    let first = cost();
+    assert!(place.path("reports/small/anchors.json").exists());
+    assert_eq!(
+        std::fs::read_dir(place.path("reports/small/runs"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert_success(&place.run(&["run", "small.toml"]));
+    assert_eq!(cost(), first, "measured once");
+    assert_success(&place.run(&["measure", "small.toml", "--again"]));
+    assert_ne!(cost(), first);
+}
+
+#[test]
 fn failures_have_their_exit_codes_and_say_what_to_do() {
     let place = Place::new();
     let cases: [(&[&str], i32, &str); 7] = [
