@@ -99,12 +99,17 @@ impl<'a> FineTuning<'a> {
             .map(|seed| shuffled(count, *seed, Purpose::FineTuningOrder, self.epoch))
             .collect();
         let batch_size = self.workspace.batch_size();
-        for step in 0..count / batch_size {
+        let steps = count / batch_size;
+        for step in 0..steps {
             let batches: Vec<&[u32]> = orders
                 .iter()
                 .map(|order| &order[step * batch_size..][..batch_size])
                 .collect();
-            self.step(&batches)?;
+            if step + 1 == steps {
+                self.step_with_gradients(&batches)?;
+            } else {
+                self.step(&batches)?;
+            }
             if after_step().is_break() {
                 return Ok(false);
             }
@@ -118,6 +123,28 @@ impl<'a> FineTuning<'a> {
     /// # Errors
     /// Where a list is not a batch long or an index not below the number of images.
     pub fn step(&mut self, batches: &[&[u32]]) -> Result<()> {
+        self.forward(batches)?;
+        self.workspace.backward_and_update(
+            &self.network,
+            self.loss,
+            self.reduction,
+            &mut self.optimizer,
+        )
+    }
+
+    /// The same update to the bit, which leaves its gradients to be looked at
+    /// and takes longer.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_with_gradients(&mut self, batches: &[&[u32]]) -> Result<()> {
+        self.forward(batches)?;
+        self.workspace
+            .backward(&self.network, self.loss, self.reduction)?;
+        self.update()
+    }
+
+    fn forward(&mut self, batches: &[&[u32]]) -> Result<()> {
         if batches
             .iter()
             .any(|batch| batch.len() != self.workspace.batch_size())
@@ -128,14 +155,12 @@ impl<'a> FineTuning<'a> {
             );
         }
         self.workspace.load_images(self.images, batches)?;
-        self.workspace.forward(&self.network)?;
-        self.workspace
-            .backward(&self.network, self.loss, self.reduction)?;
-        self.update()
+        self.workspace.forward(&self.network)
     }
 
-    /// One update by the gradients of the last step, again. Part of
-    /// [`step`](Self::step); alone, for timing it.
+    /// One update by the gradients of the last
+    /// [`step_with_gradients`](Self::step_with_gradients), again. Alone, for
+    /// timing it.
     ///
     /// # Errors
     /// candle's.
@@ -143,9 +168,10 @@ impl<'a> FineTuning<'a> {
         self.optimizer.update(self.workspace.gradients())
     }
 
-    /// Median of |g| in the last update over each layer's weights and over its
-    /// biases, from the image on, of one replica; not a number where a
-    /// gradient is not.
+    /// Median of |g| in the last update of an epoch, or the last
+    /// [`step_with_gradients`](Self::step_with_gradients), over each layer's
+    /// weights and over its biases, from the image on, of one replica; not a
+    /// number where a gradient is not.
     ///
     /// # Errors
     /// candle's.

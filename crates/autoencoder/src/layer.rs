@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::product::{Matrix, product};
 use crate::real::Real;
+use crate::tiles::Packs;
 
 /// A layer's output as a function of its input sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,46 +20,60 @@ pub enum Activation {
 /// `out = activation(x weights + biases)`; `x` and `out` have one row an
 /// image, `weights` is `[in, out]`.
 pub(crate) fn forward<T: Real>(
+    packs: &mut Packs,
     out: &mut [T],
     x: Matrix<'_, T>,
     weights: Matrix<'_, T>,
     biases: &[T],
     activation: Activation,
 ) {
-    product(out, T::of(0.0), T::of(1.0), x, weights);
-    Arch::new().dispatch(
+    assert_eq!(biases.len(), weights.columns(), "a bias an output");
+    product(
+        packs,
+        out,
+        x,
+        weights,
         #[inline(always)]
-        || {
-            for row in out.chunks_exact_mut(biases.len()) {
-                match activation {
-                    Activation::Logistic => {
-                        row.iter_mut()
-                            .zip(biases)
-                            .for_each(|(x, b)| *x = (*x + *b).logistic());
-                    }
-                    Activation::Linear => row.iter_mut().zip(biases).for_each(|(x, b)| *x += *b),
-                }
+        |_, column, sums| {
+            let sums = sums.iter_mut().zip(&biases[column..]);
+            match activation {
+                Activation::Logistic => sums.for_each(|(x, b)| *x = (*x + *b).logistic()),
+                Activation::Linear => sums.for_each(|(x, b)| *x += *b),
             }
         },
     );
 }
 
-/// Turns `delta`, the derivative of the loss by a layer's outputs, into that by
-/// its input sums, given its outputs.
-pub(crate) fn through_activation<T: Real>(delta: &mut [T], outputs: &[T], activation: Activation) {
-    match activation {
-        Activation::Linear => {}
-        Activation::Logistic => Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let one = T::of(1.0);
-                delta
+/// The derivative of the loss by the input sums of the layer before, whose
+/// outputs are `outputs`: `out = (delta weights') * derivative of activation`.
+pub(crate) fn backward<T: Real>(
+    packs: &mut Packs,
+    out: &mut [T],
+    delta: Matrix<'_, T>,
+    weights: Matrix<'_, T>,
+    outputs: &[T],
+    activation: Activation,
+) {
+    let width = weights.rows();
+    assert_eq!(outputs.len(), out.len(), "an output a derivative");
+    product(
+        packs,
+        out,
+        delta,
+        weights.t(),
+        #[inline(always)]
+        |row, column, deltas| {
+            let outputs = &outputs[row * width + column..];
+            let one = T::of(1.0);
+            match activation {
+                Activation::Linear => {}
+                Activation::Logistic => deltas
                     .iter_mut()
                     .zip(outputs)
-                    .for_each(|(d, y)| *d *= *y * (one - *y));
-            },
-        ),
-    }
+                    .for_each(|(d, y)| *d *= *y * (one - *y)),
+            }
+        },
+    );
 }
 
 /// `out = keep * out + factor * (sum of the rows)`

@@ -26,10 +26,11 @@ mod product;
 pub mod random;
 mod rbm;
 mod real;
+mod tiles;
 
 pub use finetuning::FineTuning;
 pub use layer::Activation;
 pub use network::{Autoencoder, Layer, Loss, Reduction, Workspace};
 pub use pretraining::{PreTraining, PreTrainingEpoch, PreTrainingSettings};
-pub use product::kernel_name;
+pub use product::{kernel_name, rounding};
 pub use rbm::{CdSettings, CdWorkspace, Rbm};

@@ -43,7 +43,7 @@ use std::ops::ControlFlow;
 
 use crate::dataset::{Images, PIXELS};
 use crate::pca::{Pca, rows};
-use crate::product::{Matrix, product};
+use crate::product::{Matrix, library};
 use crate::real::Real;
 
 /// A fitted logistic PCA: see the [module](self).
@@ -279,9 +279,9 @@ impl Model {
                 })
                 .collect();
             let mut codes = vec![0.0; pixels.len() / PIXELS * self.components];
-            product(&mut codes, 0.0, 1.0, Matrix::new(&inputs, PIXELS), encoder);
+            library(&mut codes, 0.0, 1.0, Matrix::new(&inputs, PIXELS), encoder);
             let mut logits: Vec<f64> = biases.iter().copied().cycle().take(pixels.len()).collect();
-            product(
+            library(
                 &mut logits,
                 1.0,
                 1.0,
@@ -326,7 +326,7 @@ impl Point {
             // What were the logits is now the derivative by them.
             let deltas = Matrix::new(&block.logits, PIXELS);
             let codes = Matrix::new(&block.codes, components);
-            product(by_decoder, 1.0, 1.0 / count, codes.t(), deltas);
+            library(by_decoder, 1.0, 1.0 / count, codes.t(), deltas);
             for row in block.logits.chunks_exact(PIXELS) {
                 by_biases
                     .iter_mut()
@@ -334,8 +334,8 @@ impl Point {
                     .for_each(|(sum, delta)| *sum += delta / count);
             }
             let mut by_codes = vec![0.0; block.codes.len()];
-            product(&mut by_codes, 0.0, 1.0, deltas, decoder.t());
-            product(
+            library(&mut by_codes, 0.0, 1.0, deltas, decoder.t());
+            library(
                 by_encoder,
                 1.0,
                 1.0 / count,
@@ -417,7 +417,7 @@ impl<'a> Metric<'a> {
         let [encoder, decoder, biases] = parts_mut(&mut out, self.components);
         let mut turned = vec![0.0; encoder.len()];
         let columns = Matrix::new(encoder, self.components);
-        product(&mut turned, 0.0, 1.0, self.directions, columns);
+        library(&mut turned, 0.0, 1.0, self.directions, columns);
         for (row, variance) in turned
             .chunks_exact_mut(self.components)
             .zip(&self.variances)
@@ -425,7 +425,7 @@ impl<'a> Metric<'a> {
             row.iter_mut().for_each(|x| *x /= 4.0 * variance);
         }
         let turned = Matrix::new(&turned, self.components);
-        product(encoder, 0.0, 1.0, self.directions.t(), turned);
+        library(encoder, 0.0, 1.0, self.directions.t(), turned);
         for (row, variance) in decoder.chunks_exact_mut(PIXELS).zip(&self.variances) {
             row.iter_mut().for_each(|x| *x *= 4.0 / variance);
         }

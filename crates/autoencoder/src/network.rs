@@ -1,11 +1,12 @@
-use adamix_optim::{Param, ParamKind, with_slices};
+use adamix_optim::{GroupedOptimizer, Param, ParamKind, with_slices};
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Images;
 use crate::layer::{self, Activation};
-use crate::product::Matrix;
+use crate::product::{Matrix, Term, product_by_rows};
 use crate::real::Real;
+use crate::tiles::Packs;
 
 /// What fine-tuning minimises: the mean over the batch of a sum over pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -224,6 +225,7 @@ pub struct Workspace {
     deltas: Vec<Tensor>,
     /// Each layer's weights' and biases' gradient in turn, shaped as they are.
     gradients: Vec<Tensor>,
+    packs: Packs,
 }
 
 impl Workspace {
@@ -239,6 +241,7 @@ impl Workspace {
             activations: vec![zeros(&[network.replicas, batch_size, input])?],
             deltas: Vec::new(),
             gradients: Vec::new(),
+            packs: Packs::default(),
         };
         for layer in &network.layers {
             let out = [network.replicas, batch_size, layer.biases.dims()[1]];
@@ -341,6 +344,7 @@ impl Workspace {
     fn forward_as<T: Real>(&mut self, network: &Autoencoder) -> Result<()> {
         for (index, layer) in network.layers.iter().enumerate() {
             let (replicas, inputs, outputs) = layer.weights.dims3()?;
+            let packs = &mut self.packs;
             let [x, out] = &self.activations[index..][..2] else {
                 bail!("the workspace is of another network")
             };
@@ -351,6 +355,7 @@ impl Workspace {
                     for r in 0..replicas {
                         let (rows, w) = (part(x, r, replicas), part(w, r, replicas));
                         layer::forward(
+                            packs,
                             part_mut(out, r, replicas),
                             Matrix::new(rows, inputs),
                             Matrix::new(w, outputs),
@@ -378,9 +383,31 @@ impl Workspace {
         reduction: Reduction,
     ) -> Result<()> {
         match network.dtype() {
-            DType::F64 => self.backward_as::<f64>(network, loss, reduction),
-            _ => self.backward_as::<f32>(network, loss, reduction),
+            DType::F64 => self.backward_as::<f64>(network, loss, reduction, None),
+            _ => self.backward_as::<f32>(network, loss, reduction, None),
         }
+    }
+
+    /// As [`backward`](Self::backward) and then an update of the parameters by
+    /// `optimizer`, which is of [`Autoencoder::params`]: to the bit the same,
+    /// but every part of a gradient is used when it has just been computed, and
+    /// [`gradients`](Self::gradients) may be left as they were.
+    ///
+    /// # Errors
+    /// As `backward`, and where the optimizer is not of this network.
+    pub fn backward_and_update(
+        &mut self,
+        network: &Autoencoder,
+        loss: Loss,
+        reduction: Reduction,
+        optimizer: &mut GroupedOptimizer,
+    ) -> Result<()> {
+        match network.dtype() {
+            DType::F64 => self.backward_as::<f64>(network, loss, reduction, Some(optimizer))?,
+            _ => self.backward_as::<f32>(network, loss, reduction, Some(optimizer))?,
+        }
+        optimizer.end_update();
+        Ok(())
     }
 
     fn backward_as<T: Real>(
@@ -388,6 +415,7 @@ impl Workspace {
         network: &Autoencoder,
         loss: Loss,
         reduction: Reduction,
+        optimizer: Option<&GroupedOptimizer>,
     ) -> Result<()> {
         let last = network.layers.len() - 1;
         if network.layers[last].activation != Activation::Logistic {
@@ -406,57 +434,93 @@ impl Workspace {
             },
         )?;
         for index in (0..=last).rev() {
-            let layer = &network.layers[index];
-            let (replicas, inputs, outputs) = layer.weights.dims3()?;
-            let gradients = [&self.gradients[2 * index], &self.gradients[2 * index + 1]];
-            let (zero, one) = (T::of(0.0), T::of(1.0));
-            with_slices(
-                gradients,
-                [&self.activations[index], &self.deltas[index]],
-                |[dw, db], [x, delta]: [&[T]; 2]| {
-                    for r in 0..replicas {
-                        let (x, delta) = (part(x, r, replicas), part(delta, r, replicas));
-                        let dw = part_mut(dw, r, replicas);
-                        crate::product::product(
-                            dw,
-                            zero,
-                            one,
-                            Matrix::new(x, inputs).t(),
-                            Matrix::new(delta, outputs),
-                        );
-                        layer::sum_rows(part_mut(db, r, replicas), zero, one, delta);
-                    }
-                },
-            )?;
-            if index == 0 {
-                break;
+            // First the derivatives, which need the weights as they were.
+            if index > 0 {
+                self.derivatives::<T>(network, index)?;
             }
-            let read = [
-                &self.deltas[index],
-                layer.weights.as_tensor(),
-                &self.activations[index],
-            ];
-            let activation = network.layers[index - 1].activation;
-            with_slices(
-                [&self.deltas[index - 1]],
-                read,
-                |[out], [delta, w, y]: [&[T]; 3]| {
-                    for r in 0..replicas {
-                        let delta = Matrix::new(part(delta, r, replicas), outputs);
-                        let w = Matrix::new(part(w, r, replicas), outputs);
-                        crate::product::product(
-                            part_mut(out, r, replicas),
-                            zero,
-                            one,
-                            delta,
-                            w.t(),
-                        );
-                    }
-                    layer::through_activation(out, y, activation);
-                },
-            )?;
+            self.layer_gradients::<T>(&network.layers[index], index, optimizer)?;
         }
         Ok(())
+    }
+
+    /// The derivatives by the input sums of layer `index - 1` from those of
+    /// layer `index`.
+    fn derivatives<T: Real>(&mut self, network: &Autoencoder, index: usize) -> Result<()> {
+        let layer = &network.layers[index];
+        let (replicas, _, outputs) = layer.weights.dims3()?;
+        let read = [
+            &self.deltas[index],
+            layer.weights.as_tensor(),
+            &self.activations[index],
+        ];
+        let activation = network.layers[index - 1].activation;
+        let packs = &mut self.packs;
+        with_slices(
+            [&self.deltas[index - 1]],
+            read,
+            |[out], [delta, w, y]: [&[T]; 3]| {
+                for r in 0..replicas {
+                    layer::backward(
+                        packs,
+                        part_mut(out, r, replicas),
+                        Matrix::new(part(delta, r, replicas), outputs),
+                        Matrix::new(part(w, r, replicas), outputs),
+                        part(y, r, replicas),
+                        activation,
+                    );
+                }
+            },
+        )
+    }
+
+    /// The gradients by the weights and biases of layer `index`, and, where
+    /// there is an optimizer, the update by them.
+    fn layer_gradients<T: Real>(
+        &mut self,
+        layer: &Layer,
+        index: usize,
+        optimizer: Option<&GroupedOptimizer>,
+    ) -> Result<()> {
+        let (replicas, inputs, outputs) = layer.weights.dims3()?;
+        let (weights, biases) = (2 * index, 2 * index + 1);
+        let (zero, one) = (T::of(0.0), T::of(1.0));
+        let packs = &mut self.packs;
+        with_slices(
+            [&self.gradients[weights], &self.gradients[biases]],
+            [&self.activations[index], &self.deltas[index]],
+            |[dw, db], [x, delta]: [&[T]; 2]| {
+                for r in 0..replicas {
+                    let (x, delta) = (part(x, r, replicas), part(delta, r, replicas));
+                    let (dw, db) = (part_mut(dw, r, replicas), part_mut(db, r, replicas));
+                    let by_parts = optimizer.filter(|it| !it.needs_whole(weights, r));
+                    let mut done = Ok(());
+                    product_by_rows(
+                        packs,
+                        (dw, by_parts.is_none()),
+                        zero,
+                        [Term {
+                            factor: one,
+                            a: Matrix::new(x, inputs).t(),
+                            b: Matrix::new(delta, outputs),
+                        }],
+                        |row, g| {
+                            if let (Some(optimizer), Ok(())) = (by_parts, &done) {
+                                done = optimizer.update_part(weights, r, row * outputs, g);
+                            }
+                        },
+                    );
+                    done?;
+                    layer::sum_rows(db, zero, one, delta);
+                    if let Some(optimizer) = optimizer {
+                        if by_parts.is_none() {
+                            optimizer.update_part(weights, r, 0, dw)?;
+                        }
+                        optimizer.update_part(biases, r, 0, db)?;
+                    }
+                }
+                Ok(())
+            },
+        )?
     }
 
     /// Squared error of each of the first `count` reconstructions, summed over

@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use crate::dataset::Images;
-use crate::product::{Matrix, product};
+use crate::product::{Matrix, library};
 
 /// Principal component analysis of rows of numbers, in f64.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl Pca {
                 .flat_map(|row| row.iter().zip(&mean).map(|(x, m)| x - m))
                 .collect();
             let centred = Matrix::new(&centred, width);
-            product(
+            library(
                 &mut covariance,
                 1.0,
                 1.0 / count as f64,
@@ -99,7 +99,7 @@ impl Pca {
             .collect();
         let mut out = vec![0.0; rows.len() / width * components];
         let directions = Matrix::new(&self.directions[..components * width], width);
-        product(
+        library(
             &mut out,
             0.0,
             1.0,

@@ -11,6 +11,7 @@ use crate::network::{Autoencoder, Layer, fill_with_images, part, part_mut};
 use crate::product::Matrix;
 use crate::random::{Purpose, Stream};
 use crate::rbm::{CdSettings, CdWorkspace, Rbm};
+use crate::tiles::Packs;
 
 /// Settings of greedy layer-wise pre-training. The defaults are those of the
 /// code released with Hinton & Salakhutdinov 2006.
@@ -455,6 +456,7 @@ impl Features<'_> {
             Tensor::zeros((replicas, rows, width), rbm.weights.dtype(), &Device::Cpu)
         };
         let (v0, out) = (zeros(batch, visible)?, zeros(count, hidden)?);
+        let mut packs = Packs::default();
         let order: Vec<u32> = (0..count as u32).collect();
         for (chunk, indices) in order.chunks(batch).enumerate() {
             self.load(&v0, &vec![indices; replicas])?;
@@ -468,6 +470,7 @@ impl Features<'_> {
                             [..indices.len() * hidden];
                         let w = Matrix::new(part(w, r, replicas), hidden);
                         layer::forward(
+                            &mut packs,
                             out,
                             Matrix::new(v0, visible),
                             w,

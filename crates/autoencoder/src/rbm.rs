@@ -3,8 +3,9 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use crate::layer::{self, Activation};
 use crate::network::{part, part_mut};
-use crate::product::{Matrix, product};
+use crate::product::{Matrix, Term, product_by_rows};
 use crate::real::Real;
+use crate::tiles::Packs;
 
 /// Constants of one contrastive-divergence update.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,6 +99,7 @@ impl Rbm {
             states,
             v1,
             p1,
+            packs,
         } = workspace;
         if v0.dims()[2] != visible
             || p0.dims() != noise.dims()
@@ -127,16 +129,17 @@ impl Rbm {
                         let (v0, noise) = (part(v0, r, replicas), part(noise, r, replicas));
                         let w = Matrix::new(part(w, r, replicas), hidden);
                         let (vb, hb) = (part(vb, r, replicas), part(hb, r, replicas));
-                        layer::forward(p0, Matrix::new(v0, visible), w, hb, activation);
+                        layer::forward(packs, p0, Matrix::new(v0, visible), w, hb, activation);
                         sample(states, p0, noise, activation);
                         layer::forward(
+                            packs,
                             v1,
                             Matrix::new(states, hidden),
                             w.t(),
                             vb,
                             Activation::Logistic,
                         );
-                        layer::forward(p1, Matrix::new(v1, visible), w, hb, activation);
+                        layer::forward(packs, p1, Matrix::new(v1, visible), w, hb, activation);
                         let batch = v0.len() / visible;
                         layer::squared_difference(v0, v1) / batch as f64
                     })
@@ -144,7 +147,14 @@ impl Rbm {
             },
         )?;
 
-        let CdWorkspace { v0, p0, v1, p1, .. } = workspace;
+        let CdWorkspace {
+            v0,
+            p0,
+            v1,
+            p1,
+            packs,
+            ..
+        } = workspace;
         let read = [&*v0, p0, v1, p1];
         let [wv, vv, hv] = &self.velocities;
         let written = [
@@ -169,21 +179,23 @@ impl Rbm {
                         T::of(-settings.learning_rate / batch),
                     );
                     let (w, wv) = (part_mut(w, r, replicas), part_mut(wv, r, replicas));
-                    product(
-                        wv,
+                    let term = |factor, v, p| Term {
+                        factor,
+                        a: Matrix::new(v, visible).t(),
+                        b: Matrix::new(p, hidden),
+                    };
+                    let cost = T::of(settings.learning_rate * settings.weight_cost);
+                    product_by_rows(
+                        packs,
+                        (wv, true),
                         momentum,
-                        up,
-                        Matrix::new(v0, visible).t(),
-                        Matrix::new(p0, hidden),
+                        [term(up, v0, p0), term(down, v1, p1)],
+                        #[inline(always)]
+                        |row, velocity| {
+                            let w = &mut w[row * hidden..][..velocity.len()];
+                            move_weights(w, velocity, cost);
+                        },
                     );
-                    product(
-                        wv,
-                        T::of(1.0),
-                        down,
-                        Matrix::new(v1, visible).t(),
-                        Matrix::new(p1, hidden),
-                    );
-                    move_weights(w, wv, T::of(settings.learning_rate * settings.weight_cost));
                     for (biases, velocity, positive, negative) in [
                         (part_mut(vb, r, replicas), part_mut(vv, r, replicas), v0, v1),
                         (part_mut(hb, r, replicas), part_mut(hv, r, replicas), p0, p1),
@@ -235,6 +247,7 @@ pub struct CdWorkspace {
     states: Tensor,
     v1: Tensor,
     p1: Tensor,
+    packs: Packs,
 }
 
 impl CdWorkspace {
@@ -258,6 +271,7 @@ impl CdWorkspace {
             states: zeros(hidden)?,
             v1: zeros(visible)?,
             p1: zeros(hidden)?,
+            packs: Packs::default(),
         })
     }
 }

@@ -1,5 +1,8 @@
 use adamix_optim::Float;
 
+use crate::product::{Matrix, Term, library_by_columns, library_by_rows};
+use crate::tiles::{self, Packs};
+
 /// The element types that a network computes with: `f32`, and `f64` for tests.
 pub(crate) trait Real: Float + 'static {
     /// `1 / (1 + exp(-x))`; not a number stays not a number.
@@ -7,6 +10,28 @@ pub(crate) trait Real: Float + 'static {
 
     /// A pixel, 0..=255, as 0..=1.
     fn pixel(value: u8) -> Self;
+
+    /// [`product`](crate::product::product), its shapes checked.
+    fn by_columns(
+        _: &mut Packs,
+        out: &mut [Self],
+        a: Matrix<'_, Self>,
+        b: Matrix<'_, Self>,
+        finish: impl FnMut(usize, usize, &mut [Self]),
+    ) {
+        library_by_columns(out, a, b, finish);
+    }
+
+    /// [`product_by_rows`](crate::product::product_by_rows), its shapes checked.
+    fn by_rows<const N: usize>(
+        _: &mut Packs,
+        (out, _): (&mut [Self], bool),
+        keep: Self,
+        terms: [Term<'_, Self>; N],
+        finish: impl FnMut(usize, &mut [Self]),
+    ) {
+        library_by_rows(out, keep, terms, finish);
+    }
 }
 
 impl Real for f32 {
@@ -44,6 +69,32 @@ impl Real for f32 {
     #[inline(always)]
     fn pixel(value: u8) -> Self {
         f32::from(value) / 255.0
+    }
+
+    fn by_columns(
+        packs: &mut Packs,
+        out: &mut [f32],
+        a: Matrix<'_, f32>,
+        b: Matrix<'_, f32>,
+        finish: impl FnMut(usize, usize, &mut [f32]),
+    ) {
+        match tiles::instructions() {
+            Some(_) => tiles::by_columns(packs, out, a, b, finish),
+            None => library_by_columns(out, a, b, finish),
+        }
+    }
+
+    fn by_rows<const N: usize>(
+        packs: &mut Packs,
+        (out, kept): (&mut [f32], bool),
+        keep: f32,
+        terms: [Term<'_, f32>; N],
+        finish: impl FnMut(usize, &mut [f32]),
+    ) {
+        match tiles::instructions() {
+            Some(_) => tiles::by_rows(packs, kept.then_some(out), keep, terms, finish),
+            None => library_by_rows(out, keep, terms, finish),
+        }
     }
 }
 

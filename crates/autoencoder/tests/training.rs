@@ -419,3 +419,41 @@ fn wrong_settings_are_errors() -> Result<()> {
     assert!(error(training.restore(&HashMap::new())).contains("lacks `parameter.0.weights`"));
     Ok(())
 }
+
+/// A step that uses each part of a gradient as it is computed, and one that
+/// computes all gradients and updates then, under every rule, also across the
+/// end of an epoch, where some rules do more.
+#[test]
+fn both_steps_give_the_same_bits() -> Result<()> {
+    let images = images(40);
+    for rule in Rule::all() {
+        let group = GroupConfig {
+            rule,
+            schedule: Schedule::Constant {
+                learning_rate: 0.01,
+            },
+        };
+        let training = || -> Result<FineTuning<'_>> {
+            let network = pre_trained(&images, &[1, 2])?;
+            let optimizers = vec![OptimizerConfig::uniform(group, 3); 2];
+            fine_tuning(&images, network, &[1, 2], optimizers)
+        };
+        let (mut at_once, mut in_turn) = (training()?, training()?);
+        let batches: [Vec<u32>; 2] = [(0..10).collect(), (10..20).collect()];
+        let batches: [&[u32]; 2] = [&batches[0], &batches[1]];
+        for step in 0..7 {
+            at_once.step(&batches)?;
+            in_turn.step_with_gradients(&batches)?;
+            for replica in 0..2 {
+                assert_eq!(
+                    bits(at_once.network(), replica),
+                    bits(in_turn.network(), replica),
+                    "{} after step {step}",
+                    rule.name()
+                );
+            }
+        }
+        assert_eq!(at_once.updates(), in_turn.updates());
+    }
+    Ok(())
+}

@@ -97,7 +97,10 @@ impl<'a> Timed<'a> {
         images: &'a Images,
         name: String,
     ) -> candle_core::Result<Self> {
-        let training = training(series, arm, images)?;
+        let mut training = training(series, arm, images)?;
+        let batch: Vec<u32> = (0..series.settings.fine_tuning.batch_size as u32).collect();
+        // The gradients that the updates alone are timed with.
+        training.step_with_gradients(&[&batch])?;
         let params = training.network().params();
         let steps = series.steps_per_epoch();
         let group = |config: &GroupConfig, kind| GroupCost {
@@ -122,7 +125,7 @@ impl<'a> Timed<'a> {
         let periods = [&arm.weights, &arm.biases].map(|group| group.rule.period(steps));
         Ok(Self {
             kind: kind(series, arm),
-            batch: (0..series.settings.fine_tuning.batch_size as u32).collect(),
+            batch,
             updates: UPDATES.max(periods[0]).max(periods[1]),
             training,
             entry,

@@ -2,14 +2,14 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use adamix_autoencoder::dataset::Images;
-use adamix_autoencoder::{Autoencoder, PreTraining, kernel_name};
+use adamix_autoencoder::{Autoencoder, PreTraining};
 use adamix_record::{SEMANTICS_VERSION, canonical_json, sha256_hex};
 use serde_json::json;
 
 use crate::plan::Series;
 use crate::run::Event;
 use crate::store::{self, Store};
-use crate::{Error, Result, environment};
+use crate::{Error, Result};
 
 /// Name of the pre-trained network of `seed` in the cache.
 pub(crate) fn id(series: &Series, seed: u64) -> String {
@@ -21,9 +21,7 @@ pub(crate) fn id(series: &Series, seed: u64) -> String {
         "seed": seed,
         "data-sha256": series.data.sha256,
         "semantics": SEMANTICS_VERSION,
-        "kernel": kernel_name(),
-        // Its caches decide how the kernel cuts its sums.
-        "processor": environment(1).processor,
+        "products": store::products_here(),
     });
     let mut id = sha256_hex(canonical_json(&everything).as_bytes());
     id.truncate(16);

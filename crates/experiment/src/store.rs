@@ -3,12 +3,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use adamix_autoencoder::{kernel_name, rounding};
 use adamix_record::{
     End, Header, Line, Outcome, Plan, RunId, RunRecord, SEMANTICS_VERSION, sha256_hex,
 };
 use candle_core::{Device, Tensor};
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment};
 
 /// Where things are kept: the folder of an experiment's records, and a cache
 /// of what can be computed again.
@@ -165,7 +166,7 @@ impl Store {
 
     /// Copies the record of a run that another experiment has finished, if
     /// there is one that went `far_enough`: run ids name everything that decides the numbers, up to
-    /// the rounding of the processor, which must be this one's.
+    /// their [`Rounding`], which must be this machine's.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Record`].
@@ -261,21 +262,19 @@ impl Store {
 }
 
 /// What two runs of one id must have in common to have the same bits: the
-/// version of the numerics, the kernel, and the processor, whose caches decide
-/// how the kernel cuts its sums.
+/// version of the numerics, and how this crate's matrix products round, see
+/// [`rounding`].
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rounding {
     semantics: u32,
-    kernel: String,
-    processor: String,
+    products: String,
 }
 
 impl Rounding {
     pub(crate) fn of(header: &Header) -> Self {
         Self {
             semantics: header.semantics,
-            kernel: header.kernel.clone(),
-            processor: header.environment.processor.clone(),
+            products: rounding(&header.kernel, &header.environment.processor),
         }
     }
 
@@ -283,10 +282,14 @@ impl Rounding {
     pub(crate) fn here() -> Self {
         Self {
             semantics: SEMANTICS_VERSION,
-            kernel: adamix_autoencoder::kernel_name(),
-            processor: crate::environment(1).processor,
+            products: products_here(),
         }
     }
+}
+
+/// How matrix products round on this machine.
+pub(crate) fn products_here() -> String {
+    rounding(&kernel_name(), &environment(1).processor)
 }
 
 /// A record being written.

@@ -113,6 +113,7 @@ impl Visitor for Count {
                 rule,
                 &moment,
                 &mut w,
+                0..1,
                 &[Counting::input(0.1, g, &tally)],
                 &mut numbers,
             );

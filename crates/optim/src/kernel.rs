@@ -1,24 +1,37 @@
 //! One update of one tensor: the only loops over parameters.
 
+use std::ops::Range;
+
 use pulp::Arch;
 
 use crate::number::Number;
 use crate::rules::{Moment, SLOTS, Slots, UpdateRule};
 
-/// Updates `w` (the parameters of one tensor of one replica) by gradient `g`,
-/// in place, in one pass; before it one over `g` where the rule needs the sum
-/// of its squares, and one over the state where the rule
-/// [`prepares`](UpdateRule::prepares). State number `i` is
+/// Whether an update of this moment must see all of a tensor's gradient at
+/// once: before the pass over the parameters it makes one over `g`, where the
+/// rule needs the sum of its squares, or one over the state, where the rule
+/// [`prepares`](UpdateRule::prepares).
+pub(crate) fn needs_whole<R: UpdateRule>(rule: &R, moment: &Moment) -> bool {
+    R::NEEDS_SUM_OF_SQUARES || rule.prepares(moment)
+}
+
+/// Updates the part `range` of `w`, the parameters of one tensor of one
+/// replica, by its gradient `g`, in place, in one pass. State number `i` is
 /// `state[i * w.len()..][..w.len()]`.
+///
+/// # Panics
+/// Where the sizes do not fit, or a part is not the whole and
+/// [`needs_whole`].
 pub(crate) fn update<R: UpdateRule, T: Number>(
     rule: &R,
     moment: Moment,
     w: &mut [T],
+    range: Range<usize>,
     g: &[T],
     state: &mut [T],
 ) {
     let len = w.len();
-    assert_eq!(g.len(), len, "one gradient a parameter");
+    assert_eq!(g.len(), range.len(), "one gradient a parameter");
     assert_eq!(
         state.len(),
         rule.state_len() * len,
@@ -28,26 +41,30 @@ pub(crate) fn update<R: UpdateRule, T: Number>(
         return;
     }
     let mut moment = moment;
+    if needs_whole(rule, &moment) {
+        assert_eq!(range, 0..len, "the whole gradient");
+    }
     if R::NEEDS_SUM_OF_SQUARES {
         moment.sum_of_squares = sum_of_squares(g);
     }
     if rule.prepares(&moment) {
         rule.prepare(&moment, state, len);
     }
-    pass(rule, &moment, w, g, state);
+    pass(rule, &moment, w, range, g, state);
 }
 
-/// The one pass over the parameters.
+/// The one pass over the part `range` of the parameters.
 pub(crate) fn pass<R: UpdateRule, T: Number>(
     rule: &R,
     moment: &Moment,
     w: &mut [T],
+    range: Range<usize>,
     g: &[T],
     state: &mut [T],
 ) {
-    let len = w.len();
     let slots = rule.slots(moment.update);
-    let [a, b, c, d] = touched(&slots, state, len);
+    let [a, b, c, d] = touched(&slots, state, w.len(), range.clone());
+    let w = &mut w[range];
     let scalars = rule.scalars(moment).map(T::of);
     // By value, so that the compiler knows the constants not to change in the
     // loop and takes a rule's choice between two forms out of it.
@@ -97,12 +114,18 @@ pub(crate) fn pass<R: UpdateRule, T: Number>(
     );
 }
 
-/// The slices of state that an update touches, in the order of `slots`.
-fn touched<'a, T>(slots: &Slots, state: &'a mut [T], len: usize) -> [&'a mut [T]; SLOTS] {
+/// The slices of state that an update of the part `range` of `len` parameters
+/// touches, in the order of `slots`.
+fn touched<'a, T>(
+    slots: &Slots,
+    state: &'a mut [T],
+    len: usize,
+    range: Range<usize>,
+) -> [&'a mut [T]; SLOTS] {
     let mut touched: [&mut [T]; SLOTS] = std::array::from_fn(|_| &mut [][..]);
     for (index, values) in state.chunks_exact_mut(len).enumerate() {
         if let Some(place) = slots.iter().position(|slot| *slot == Some(index)) {
-            touched[place] = values;
+            touched[place] = &mut values[range.clone()];
         }
     }
     touched

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::ops::Range;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor, Var, bail};
@@ -253,30 +254,86 @@ impl GroupedOptimizer {
         let len = param.var.elem_count() / replicas;
         for (replica, config) in self.configs.iter().enumerate() {
             let group = config.group(param.kind);
-            let moment = Moment {
-                learning_rate: self.scale
-                    * group.schedule.after(self.updates, config.steps_per_epoch),
-                update: self.updates,
-                steps_per_epoch: config.steps_per_epoch,
-                sum_of_squares: 0.0,
-            };
+            let moment = self.moment(config, group);
             let state = &self.state[index * replicas + replica];
             let range = replica * len..(replica + 1) * len;
             with_slices(
                 [param.var.as_tensor(), state],
                 [gradient],
                 |[w, state], [g]: [&[T]; 1]| {
-                    let (w, g) = (&mut w[range.clone()], &g[range]);
                     group.rule.visit(Update {
                         moment,
-                        w,
-                        g,
+                        w: &mut w[range.clone()],
+                        range: 0..len,
+                        g: &g[range],
                         state,
                     });
                 },
             )?;
         }
         Ok(())
+    }
+
+    /// Whether the next update of a parameter of a replica must see its whole
+    /// gradient at once, so that it cannot be done by
+    /// [`update_part`](Self::update_part)s.
+    ///
+    /// # Panics
+    /// Where there is no such parameter or replica.
+    pub fn needs_whole(&self, index: usize, replica: usize) -> bool {
+        let config = &self.configs[replica];
+        let group = config.group(self.params[index].kind);
+        let moment = self.moment(config, group);
+        group.rule.visit(NeedsWhole { moment })
+    }
+
+    /// Updates the numbers of one parameter of one replica from number `start`
+    /// on by their gradients `g`, in place: so a gradient can be used while it
+    /// is being computed. Once every number of every parameter has been updated
+    /// so, [`end_update`](Self::end_update) must be called. The result is to
+    /// the bit that of [`update`](Self::update).
+    ///
+    /// # Errors
+    /// Where the parameter has not the type of `g`.
+    ///
+    /// # Panics
+    /// Where there is no such part, or a part is not the whole and
+    /// [`needs_whole`](Self::needs_whole).
+    pub fn update_part<T: Float>(
+        &self,
+        index: usize,
+        replica: usize,
+        start: usize,
+        g: &[T],
+    ) -> Result<()> {
+        let (param, config) = (&self.params[index], &self.configs[replica]);
+        let group = config.group(param.kind);
+        let moment = self.moment(config, group);
+        let len = param.var.elem_count() / self.configs.len();
+        let state = &self.state[index * self.configs.len() + replica];
+        with_slices([param.var.as_tensor(), state], [], |[w, state], []| {
+            group.rule.visit(Update {
+                moment,
+                w: &mut w[replica * len..][..len],
+                range: start..start + g.len(),
+                g,
+                state,
+            });
+        })
+    }
+
+    /// Counts an update that was done by parts.
+    pub fn end_update(&mut self) {
+        self.updates += 1;
+    }
+
+    fn moment(&self, config: &OptimizerConfig, group: &GroupConfig) -> Moment {
+        Moment {
+            learning_rate: self.scale * group.schedule.after(self.updates, config.steps_per_epoch),
+            update: self.updates,
+            steps_per_epoch: config.steps_per_epoch,
+            sum_of_squares: 0.0,
+        }
     }
 
     /// Updates done.
@@ -439,6 +496,7 @@ pub fn step_scalar(rule: &Rule, schedule: &Schedule, w: f64, gradients: &[f64]) 
         rule.visit(Update {
             moment,
             w: &mut w,
+            range: 0..1,
             g: &[*g],
             state: &mut state,
         });
@@ -449,6 +507,7 @@ pub fn step_scalar(rule: &Rule, schedule: &Schedule, w: f64, gradients: &[f64]) 
 struct Update<'a, T> {
     moment: Moment,
     w: &'a mut [T],
+    range: Range<usize>,
     g: &'a [T],
     state: &'a mut [T],
 }
@@ -457,7 +516,19 @@ impl<T: crate::number::Number> Visitor for Update<'_, T> {
     type Output = ();
 
     fn visit<R: UpdateRule>(self, rule: &R) {
-        kernel::update(rule, self.moment, self.w, self.g, self.state);
+        kernel::update(rule, self.moment, self.w, self.range, self.g, self.state);
+    }
+}
+
+struct NeedsWhole {
+    moment: Moment,
+}
+
+impl Visitor for NeedsWhole {
+    type Output = bool;
+
+    fn visit<R: UpdateRule>(self, rule: &R) -> bool {
+        kernel::needs_whole(rule, &self.moment)
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Header {
     pub data: DataIdentity,
     /// What computed it.
     pub backend: Backend,
-    /// The matrix-product kernel, for example `gemm avx2+fma`.
+    /// The matrix-product kernel, for example `adamix avx2+fma`.
     pub kernel: String,
     /// The machine and the program.
     pub environment: Environment,

@@ -1,0 +1,662 @@
+//! The matrix-product kernel for processors with fused multiply-add: AVX2 and
+//! AVX-512. Everything else multiplies by the `gemm` crate, see
+//! [`product`](crate::product).
+//!
+//! # How it multiplies
+//!
+//! A *tile* of the result, `H` rows by two vectors, is held in registers while
+//! the sums over `k` run. Every step of `k` loads the two vectors of `b` and,
+//! one after another, `H` numbers of `a`, each spread over a vector: `2 H`
+//! fused multiply-adds for `H + 2` loads. With 16 registers `H` is 6 (12 sums,
+//! two vectors of `b`, one number of `a`), with 32 it is 12. Both keep more sums
+//! under way than the two FMA units need to hide their latency.
+//!
+//! For that the operands are *packed*: copied to where the loop reads them one
+//! after another. `a` into panels of `H` rows, `[k, H]` each; `b` into panels of
+//! two vectors' columns, `[k, 2 lanes]` each, filled up with zeros at the edge.
+//! A number that is packed is used a hundred times and more. Where `b` is the
+//! transpose of what lies in memory, packing transposes it, four columns of
+//! eight rows at a time.
+//!
+//! The sums are cut at [`DEPTH`], so that a panel of `b` (17 KiB at 8 lanes)
+//! stays in the first-level cache while all panels of `a` pass by. Around that
+//! stand two loops of blocks, for two shapes of products:
+//!
+//! - [`by_columns`]: `b` is large and every number of it meets few rows, as the
+//!   weights in a forward pass do. `a` is packed whole; `b` is packed
+//!   [`COLUMNS`] at a time, used up, and overwritten by the next.
+//! - [`by_rows`]: the result is large and the sums are short, as those of a
+//!   weight gradient are. `b` is packed whole; the result is computed
+//!   [`ROWS`] at a time.
+//!
+//! Both call back with each part of the result as soon as it is complete and
+//! while it is in a near cache: there the bias and the logistic function, its
+//! derivative, or the whole update of the weights is done. So a gradient need
+//! not go through memory at all.
+//!
+//! # Why the bits are the same on every such processor
+//!
+//! Each number of the result is its own chain of fused multiply-adds, `k` in
+//! order, begun anew at every multiple of a depth that follows from the size of
+//! `k` alone. Which tile or lane it stands in, and what else is computed beside
+//! it, changes nothing. No size here follows from the processor's caches. So
+//! AVX2 and AVX-512 agree to the bit, and so does an emulation: the tests hold
+//! them to it.
+//!
+//! # Unsafe
+//!
+//! One function, the transposition, since Rust has no other way to shuffle
+//! vectors. The tile itself is safe code that the compiler turns into the loop
+//! described above, without a check inside it.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::product::{Matrix, Term};
+
+/// Most terms of a sum between two roundings of it to memory.
+const DEPTH: usize = 272;
+
+/// Columns of `b` that [`by_columns`] packs at once, a multiple of every tile's width.
+const COLUMNS: usize = 128;
+
+/// Rows of `a` that meet a packed block of `b` one after another, while it and
+/// they are in the second-level cache. A multiple of every tile's height.
+const NEAR: usize = 120;
+
+/// Rows that [`by_rows`] computes at once, a multiple of every tile's height.
+const ROWS: usize = 24;
+
+/// Memory for packed operands, kept from product to product.
+#[derive(Debug, Default)]
+pub(crate) struct Packs {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    block: Vec<f32>,
+}
+
+/// Whether this processor runs the kernel; if so, with which instructions.
+pub(crate) fn instructions() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    match Arch::new() {
+        Arch::V3(_) => return Some("avx2+fma"),
+        Arch::V4(_) => return Some("avx512f"),
+        _ => {}
+    }
+    None
+}
+
+/// `out = a b`; `finish` is called with the row, the first column and the
+/// numbers of each completed part of a row.
+///
+/// The shapes fit and [`instructions`] is some, which the caller has checked.
+pub(crate) fn by_columns<F: FnMut(usize, usize, &mut [f32])>(
+    packs: &mut Packs,
+    out: &mut [f32],
+    a: Matrix<'_, f32>,
+    b: Matrix<'_, f32>,
+    finish: F,
+) {
+    Arch::new().dispatch(ByColumns {
+        packs,
+        out,
+        a,
+        b,
+        finish,
+    });
+}
+
+/// `out = keep * out + sum of factor * a b over the terms`; `finish` is called
+/// with the first row and the numbers of each completed block of rows. Where
+/// `out` is none, `keep` is 0 and `finish` is all that sees the result.
+///
+/// The shapes fit and [`instructions`] is some, which the caller has checked.
+pub(crate) fn by_rows<const N: usize, F: FnMut(usize, &mut [f32])>(
+    packs: &mut Packs,
+    out: Option<&mut [f32]>,
+    keep: f32,
+    terms: [Term<'_, f32>; N],
+    finish: F,
+) {
+    Arch::new().dispatch(ByRows {
+        packs,
+        out,
+        keep,
+        terms,
+        finish,
+    });
+}
+
+struct ByColumns<'a, F> {
+    packs: &'a mut Packs,
+    out: &'a mut [f32],
+    a: Matrix<'a, f32>,
+    b: Matrix<'a, f32>,
+    finish: F,
+}
+
+impl<F: FnMut(usize, usize, &mut [f32])> WithSimd for ByColumns<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 {
+            self.run::<S, 12>(simd);
+        } else {
+            self.run::<S, 6>(simd);
+        }
+    }
+}
+
+impl<F: FnMut(usize, usize, &mut [f32])> ByColumns<'_, F> {
+    #[inline(always)]
+    fn run<S: Simd, const H: usize>(self, simd: S) {
+        let Self {
+            packs,
+            out,
+            a,
+            b,
+            mut finish,
+        } = self;
+        let (m, n) = (a.rows(), b.columns());
+        let cuts = Cuts::of(a.columns());
+        let pack_a = part(&mut packs.a, m * cuts.k);
+        for cut in cuts {
+            let pack = &mut pack_a[cut.start * m..][..cut.len() * m];
+            pack_rows::<H>(pack, a, 0, cut);
+        }
+        let pack_b = part(&mut packs.b, cuts.depth * COLUMNS);
+        for column in (0..n).step_by(COLUMNS) {
+            let columns = COLUMNS.min(n - column);
+            for cut in cuts {
+                let first = cut.start == 0;
+                let depth = cut.len();
+                let a = &pack_a[cut.start * m..][..depth * m];
+                pack_columns(simd, pack_b, b, cut, column, columns);
+                for row in (0..m).step_by(NEAR) {
+                    let rows = NEAR.min(m - row);
+                    let a = &a[row * depth..][..rows * depth];
+                    let out = &mut out[row * n + column..];
+                    let scale = Scale {
+                        keep: if first { 0.0 } else { 1.0 },
+                        factor: 1.0,
+                    };
+                    block::<S, H>(simd, (out, n), columns, a, pack_b, depth, scale);
+                }
+            }
+            for row in 0..m {
+                finish(row, column, &mut out[row * n + column..][..columns]);
+            }
+        }
+    }
+}
+
+struct ByRows<'a, const N: usize, F> {
+    packs: &'a mut Packs,
+    out: Option<&'a mut [f32]>,
+    keep: f32,
+    terms: [Term<'a, f32>; N],
+    finish: F,
+}
+
+impl<const N: usize, F: FnMut(usize, &mut [f32])> WithSimd for ByRows<'_, N, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 {
+            self.run::<S, 12>(simd);
+        } else {
+            self.run::<S, 6>(simd);
+        }
+    }
+}
+
+impl<const N: usize, F: FnMut(usize, &mut [f32])> ByRows<'_, N, F> {
+    #[inline(always)]
+    fn run<S: Simd, const H: usize>(self, simd: S) {
+        let Self {
+            packs,
+            mut out,
+            keep,
+            terms,
+            mut finish,
+        } = self;
+        let Some(Term { a, b, .. }) = terms.first() else {
+            return;
+        };
+        let (m, n) = (a.rows(), b.columns());
+        let padded = n.next_multiple_of(2 * S::F32_LANES);
+        let k: usize = terms.iter().map(|term| term.a.columns()).sum();
+        let pack_b = part(&mut packs.b, k * padded);
+        let mut at = 0;
+        for term in &terms {
+            for cut in Cuts::of(term.b.rows()) {
+                let len = cut.len() * padded;
+                pack_columns(simd, &mut pack_b[at..][..len], term.b, cut, 0, n);
+                at += len;
+            }
+        }
+        let pack_a = part(&mut packs.a, DEPTH * ROWS);
+        let memory = part(&mut packs.block, if out.is_some() { 0 } else { ROWS * n });
+        for row in (0..m).step_by(ROWS) {
+            let rows = ROWS.min(m - row);
+            let block_out = match &mut out {
+                Some(out) => &mut out[row * n..][..rows * n],
+                None => &mut memory[..rows * n],
+            };
+            let mut pack_b = &*pack_b;
+            let mut keep = keep;
+            for term in &terms {
+                for cut in Cuts::of(term.a.columns()) {
+                    let depth = cut.len();
+                    let a = &mut pack_a[..rows * depth];
+                    pack_rows::<H>(a, term.a, row, cut);
+                    let (b, rest) = pack_b.split_at(depth * padded);
+                    pack_b = rest;
+                    let scale = Scale {
+                        keep,
+                        factor: term.factor,
+                    };
+                    block::<S, H>(simd, (block_out, n), n, a, b, depth, scale);
+                    keep = 1.0;
+                }
+            }
+            finish(row, block_out);
+        }
+    }
+}
+
+/// How a sum of `k` terms is cut: into as few parts of at most [`DEPTH`] as
+/// there can be, about equally long.
+#[derive(Clone, Copy)]
+struct Cuts {
+    k: usize,
+    depth: usize,
+    next: usize,
+}
+
+impl Cuts {
+    fn of(k: usize) -> Self {
+        let depth = k.div_ceil(k.div_ceil(DEPTH).max(1));
+        Self { k, depth, next: 0 }
+    }
+}
+
+impl Iterator for Cuts {
+    type Item = std::ops::Range<usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.next;
+        self.next = self.k.min(start + self.depth);
+        (start < self.k).then_some(start..self.next)
+    }
+}
+
+/// The first `len` numbers of `memory` that begin at a cache line; more is
+/// taken where there is not enough.
+fn part(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 16;
+    if memory.len() < len + LINE {
+        memory.resize(len + LINE, 0.0);
+    }
+    // The result is only of use for speed, so any answer will do.
+    let skip = memory.as_ptr().align_offset(64).min(LINE);
+    &mut memory[skip..][..len]
+}
+
+/// Packs the rows of `a` from `first` on, as many as `pack` has room for, in
+/// panels of `H` (the last may have fewer).
+#[inline(always)]
+fn pack_rows<const H: usize>(
+    pack: &mut [f32],
+    a: Matrix<'_, f32>,
+    first: usize,
+    cut: std::ops::Range<usize>,
+) {
+    let depth = cut.len();
+    for (index, panel) in pack.chunks_mut(H * depth).enumerate() {
+        let row = first + index * H;
+        let height = panel.len() / depth;
+        if a.is_transposed() {
+            let rows = a.values()[cut.start * a.rows()..].chunks_exact(a.rows());
+            if height == H {
+                let (panel, _) = panel.as_chunks_mut::<H>();
+                for (to, from) in panel.iter_mut().zip(rows) {
+                    to.copy_from_slice(&from[row..row + H]);
+                }
+            } else {
+                for (to, from) in panel.chunks_exact_mut(height).zip(rows) {
+                    to.copy_from_slice(&from[row..row + height]);
+                }
+            }
+        } else {
+            let from = &a.values()[row * a.columns() + cut.start..];
+            for (i, from) in from.chunks(a.columns()).take(height).enumerate() {
+                let places = panel[i..].iter_mut().step_by(height);
+                places
+                    .zip(&from[..depth])
+                    .for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// Packs `columns` columns of `b` from `first` on, in panels of two vectors,
+/// the last filled up with zeros.
+#[inline(always)]
+fn pack_columns<S: Simd>(
+    _: S,
+    pack: &mut [f32],
+    b: Matrix<'_, f32>,
+    cut: std::ops::Range<usize>,
+    first: usize,
+    columns: usize,
+) {
+    let width = 2 * S::F32_LANES;
+    let depth = cut.len();
+    if b.is_transposed() {
+        let panels = pack.chunks_exact_mut(width * depth);
+        for (panel, column) in panels.zip((0..columns).step_by(width)) {
+            let count = width.min(columns - column);
+            let from = &b.values()[(first + column) * b.rows() + cut.start..];
+            transpose(panel, width, from, b.rows(), (count, depth));
+        }
+        return;
+    }
+    let rows = b.values()[cut.start * b.columns() + first..].chunks(b.columns());
+    // Row by row, so that memory is read in pieces as long as can be.
+    for (k, row) in rows.take(depth).enumerate() {
+        let (whole, rest) = S::as_simd_f32s(&row[..columns]);
+        let (whole, odd) = whole.as_chunks::<2>();
+        let mut place = k * width;
+        for from in whole {
+            let (to, _) = S::as_mut_simd_f32s(&mut pack[place..][..width]);
+            to.copy_from_slice(from);
+            place += width * depth;
+        }
+        if !rest.is_empty() || !odd.is_empty() {
+            let to = &mut pack[place..][..width];
+            let from = &row[whole.len() * width..columns];
+            to[..from.len()].copy_from_slice(from);
+            to[from.len()..].fill(0.0);
+        }
+    }
+}
+
+/// `to[k * width + i] = from[i * stride + k]` for `count` rows `i` of `depth`
+/// numbers; the places of the rows from `count` to `width` become 0.
+fn transpose(
+    to: &mut [f32],
+    width: usize,
+    from: &[f32],
+    stride: usize,
+    (count, depth): (usize, usize),
+) {
+    for first in (0..width).step_by(8) {
+        let mut done = 0;
+        #[cfg(target_arch = "x86_64")]
+        if first + 8 <= count && is_x86_feature_detected!("avx") {
+            done = depth / 4 * 4;
+            let from = &from[first * stride..];
+            assert!(done == 0 || from.len() >= 7 * stride + done);
+            assert!(done == 0 || to.len() >= (done - 1) * width + first + 8);
+            // SAFETY: the processor has AVX, and the two assertions are what
+            // the function asks for.
+            unsafe { transpose_avx(&mut to[first..], width, from, stride, done) };
+        }
+        for k in done..depth {
+            for i in first..width.min(first + 8) {
+                to[k * width + i] = if i < count { from[i * stride + k] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// `to[k * width + i] = from[i * stride + k]` for 8 rows `i` of `depth`
+/// numbers, a multiple of 4.
+///
+/// # Safety
+/// The processor has AVX; `from` has at least `7 * stride + depth` numbers and
+/// `to` at least `(depth - 1) * width + 8`, unless `depth` is 0.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+unsafe fn transpose_avx(to: &mut [f32], width: usize, from: &[f32], stride: usize, depth: usize) {
+    use std::arch::x86_64::*;
+    for k in (0..depth).step_by(4) {
+        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+        // Rows i and i + 4, four numbers of each.
+        macro_rules! rows {
+            ($i:literal) => {
+                // SAFETY: the farthest number read is 7 * stride + k + 3, and
+                // k + 3 < depth.
+                unsafe {
+                    let low = _mm_loadu_ps(from.add($i * stride + k));
+                    let high = _mm_loadu_ps(from.add(($i + 4) * stride + k));
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+                }
+            };
+        }
+        let (a, b, c, d) = (rows!(0), rows!(1), rows!(2), rows!(3));
+        let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+        let (ef, gh) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+        // SAFETY: the farthest number written is (k + 3) * width + 7, and
+        // k + 3 < depth.
+        unsafe {
+            let to = to.add(k * width);
+            _mm256_storeu_ps(to, _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            _mm256_storeu_ps(to.add(width), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+            _mm256_storeu_ps(
+                to.add(2 * width),
+                _mm256_shuffle_ps::<0b01_00_01_00>(ef, gh),
+            );
+            _mm256_storeu_ps(
+                to.add(3 * width),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ef, gh),
+            );
+        }
+    }
+}
+
+/// What becomes of the sums: `out = keep * out + factor * sums`. With `keep` 0,
+/// what stood in `out` is not read.
+#[derive(Clone, Copy)]
+struct Scale {
+    keep: f32,
+    factor: f32,
+}
+
+/// All tiles of a block of the result, from packed operands.
+#[inline(always)]
+fn block<S: Simd, const H: usize>(
+    simd: S,
+    (out, stride): (&mut [f32], usize),
+    columns: usize,
+    a: &[f32],
+    b: &[f32],
+    depth: usize,
+    scale: Scale,
+) {
+    let width = 2 * S::F32_LANES;
+    for (b, column) in b
+        .chunks_exact(width * depth)
+        .zip((0..columns).step_by(width))
+    {
+        let columns = width.min(columns - column);
+        for (index, a) in a.chunks(H * depth).enumerate() {
+            let out = (&mut out[index * H * stride + column..], stride);
+            // The height as a constant, so that the sums stay in registers.
+            macro_rules! tile_of {
+                ($($height:literal)*) => {
+                    match a.len() / depth {
+                        $($height if $height < H => tile::<S, $height>(simd, out, columns, a, b, scale),)*
+                        _ => tile::<S, H>(simd, out, columns, a, b, scale),
+                    }
+                };
+            }
+            tile_of!(1 2 3 4 5 6 7 8 9 10 11);
+        }
+    }
+}
+
+/// One tile of the result, from a panel of `a` and a panel of `b`.
+#[inline(always)]
+fn tile<S: Simd, const H: usize>(
+    simd: S,
+    (out, stride): (&mut [f32], usize),
+    columns: usize,
+    a: &[f32],
+    b: &[f32],
+    Scale { keep, factor }: Scale,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); 2]; H];
+    let (a, _) = a.as_chunks::<H>();
+    let (b, _) = S::as_simd_f32s(b);
+    let (b, _) = b.as_chunks::<2>();
+    // Counted loops over the constant H: the compiler unrolls them, and only
+    // then do the sums stay in registers.
+    for (a, [left, right]) in a.iter().zip(b) {
+        for i in 0..H {
+            let a = simd.splat_f32s(a[i]);
+            sums[i][0] = simd.mul_add_f32s(a, *left, sums[i][0]);
+            sums[i][1] = simd.mul_add_f32s(a, *right, sums[i][1]);
+        }
+    }
+    let (keeps, factors) = (simd.splat_f32s(keep), simd.splat_f32s(factor));
+    let lanes = S::F32_LANES;
+    if columns < 2 * lanes {
+        for i in 0..H {
+            let row = &mut out[i * stride..][..columns];
+            let (left, right) = row.split_at_mut(lanes.min(columns));
+            for (to, sum) in [(left, sums[i][0]), (right, sums[i][1])] {
+                let scaled = simd.mul_f32s(factors, sum);
+                let value = if keep == 0.0 {
+                    scaled
+                } else {
+                    simd.mul_add_f32s(keeps, simd.partial_load_f32s(to), scaled)
+                };
+                simd.partial_store_f32s(to, value);
+            }
+        }
+    } else if keep == 0.0 {
+        for i in 0..H {
+            let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..2 * lanes]);
+            to[0] = simd.mul_f32s(factors, sums[i][0]);
+            to[1] = simd.mul_f32s(factors, sums[i][1]);
+        }
+    } else {
+        for i in 0..H {
+            let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..2 * lanes]);
+            to[0] = simd.mul_add_f32s(keeps, to[0], simd.mul_f32s(factors, sums[i][0]));
+            to[1] = simd.mul_add_f32s(keeps, to[1], simd.mul_f32s(factors, sums[i][1]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both kinds of product of odd shapes: the results, and that of the
+    /// second as its callback saw it.
+    struct Both<const H: usize>;
+
+    const SHAPE: [usize; 3] = [125, 300, 77];
+
+    impl<const H: usize> WithSimd for Both<H> {
+        type Output = [Vec<u32>; 3];
+
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let [m, k, n] = SHAPE;
+            let numbers = |count: usize| -> Vec<f32> {
+                (0..count).map(|i| (i as f32 * 0.37).sin() * 1.5).collect()
+            };
+            let (a, b) = (numbers(m * k), numbers(k * n));
+            let mut packs = Packs::default();
+            let mut first = vec![f32::NAN; m * n];
+            ByColumns {
+                packs: &mut packs,
+                out: &mut first,
+                a: Matrix::new(&a, k),
+                b: Matrix::new(&b, k).t(),
+                finish: |_, _, numbers: &mut [f32]| numbers.iter_mut().for_each(|x| *x += 0.1),
+            }
+            .run::<S, H>(simd);
+            let mut second = first.clone();
+            let mut seen = vec![f32::NAN; m * n];
+            let term = Term {
+                factor: 0.3,
+                a: Matrix::new(&a, m).t(),
+                b: Matrix::new(&b, n),
+            };
+            ByRows {
+                packs: &mut packs,
+                out: Some(&mut second),
+                keep: 0.9,
+                terms: [
+                    term,
+                    Term {
+                        factor: -0.7,
+                        ..term
+                    },
+                ],
+                finish: |row: usize, numbers: &mut [f32]| {
+                    seen[row * n..][..numbers.len()].copy_from_slice(numbers);
+                },
+            }
+            .run::<S, H>(simd);
+            [first, second, seen].map(|values| values.into_iter().map(f32::to_bits).collect())
+        }
+    }
+
+    /// One lane at a time, in software, and every width and height that some
+    /// processor has: the same bits.
+    #[test]
+    fn the_bits_depend_on_neither_width_nor_height() {
+        let expected = pulp::Scalar.vectorize(Both::<1>);
+        assert!(expected[0].iter().all(|x| f32::from_bits(*x).is_finite()));
+        assert_eq!(expected[1], expected[2]);
+        let same = |found: [Vec<u32>; 3], what: &str| assert!(found == expected, "{what}");
+        same(pulp::Scalar.vectorize(Both::<6>), "one lane");
+        same(pulp::Scalar128b.vectorize(Both::<6>), "4 lanes in software");
+        same(
+            pulp::Scalar512b.vectorize(Both::<12>),
+            "16 lanes in software",
+        );
+        same(Arch::new().dispatch(Both::<6>), "this processor");
+        same(
+            Arch::new().dispatch(Both::<12>),
+            "this processor, high tiles",
+        );
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            same(Simd::vectorize(simd, Both::<6>), "8 lanes");
+            same(pulp::x86::V3_512b(simd).vectorize(Both::<12>), "16 lanes");
+        }
+    }
+
+    #[test]
+    fn sums_are_cut_evenly() {
+        let lengths = |k: usize| Cuts::of(k).map(|cut| cut.len()).collect::<Vec<_>>();
+        assert_eq!(lengths(30), [30]);
+        assert_eq!(lengths(784), [262, 262, 260]);
+        assert_eq!(lengths(1000), [250; 4]);
+        assert!(lengths(0).is_empty());
+    }
+
+    /// The one unsafe function against the plain loops around it.
+    #[test]
+    fn transposing_by_vectors_equals_transposing_by_loops() {
+        for (width, count, depth, stride) in
+            [(16, 16, 9, 11), (32, 21, 4, 4), (16, 8, 3, 7), (2, 1, 5, 5)]
+        {
+            let from: Vec<f32> = (0..count * stride).map(|i| i as f32).collect();
+            let mut to = vec![f32::NAN; width * depth];
+            transpose(&mut to, width, &from, stride, (count, depth));
+            for (place, found) in to.iter().enumerate() {
+                let (k, i) = (place / width, place % width);
+                let expected = if i < count { from[i * stride + k] } else { 0.0 };
+                assert_eq!(*found, expected, "{width} {count} {depth}: {k} {i}");
+            }
+        }
+    }
+}
