@@ -100,11 +100,11 @@ impl<'a> FineTuning<'a> {
             .collect();
         let batch_size = self.workspace.batch_size();
         let steps = count / batch_size;
+        let mut batches: Vec<&[u32]> = Vec::with_capacity(orders.len());
         for step in 0..steps {
-            let batches: Vec<&[u32]> = orders
-                .iter()
-                .map(|order| &order[step * batch_size..][..batch_size])
-                .collect();
+            batches.clear();
+            let of_step = step * batch_size..(step + 1) * batch_size;
+            batches.extend(orders.iter().map(|order| &order[of_step.clone()]));
             if step + 1 == steps {
                 self.step_with_gradients(&batches)?;
             } else {

@@ -218,11 +218,11 @@ impl<'a> PreTraining<'a> {
             .collect();
         let steps = count / self.settings.batch_size;
         let mut errors = vec![0.0; self.seeds.len()];
+        let mut batches: Vec<&[u32]> = Vec::with_capacity(orders.len());
         for step in 0..steps {
-            let batches: Vec<&[u32]> = orders
-                .iter()
-                .map(|order| &order[step * self.settings.batch_size..][..self.settings.batch_size])
-                .collect();
+            batches.clear();
+            let of_step = step * self.settings.batch_size..(step + 1) * self.settings.batch_size;
+            batches.extend(orders.iter().map(|order| &order[of_step.clone()]));
             self.features.load(&current.workspace.v0, &batches)?;
             current.draw_noise(
                 &self.seeds,

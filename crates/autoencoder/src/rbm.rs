@@ -75,22 +75,23 @@ impl Rbm {
     ///
     /// # Errors
     /// Where the workspace is not of this RBM.
-    pub fn update(
+    pub fn update<'w>(
         &mut self,
-        workspace: &mut CdWorkspace,
+        workspace: &'w mut CdWorkspace,
         settings: CdSettings,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<&'w [f64]> {
         match self.weights.dtype() {
-            DType::F64 => self.update_as::<f64>(workspace, settings),
-            _ => self.update_as::<f32>(workspace, settings),
+            DType::F64 => self.update_as::<f64>(workspace, settings)?,
+            _ => self.update_as::<f32>(workspace, settings)?,
         }
+        Ok(&workspace.errors)
     }
 
     fn update_as<T: Real>(
         &mut self,
         workspace: &mut CdWorkspace,
         settings: CdSettings,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<()> {
         let (replicas, visible, hidden) = self.weights.dims3()?;
         let CdWorkspace {
             v0,
@@ -100,6 +101,7 @@ impl Rbm {
             v1,
             p1,
             packs,
+            errors,
         } = workspace;
         if v0.dims()[2] != visible
             || p0.dims() != noise.dims()
@@ -117,33 +119,31 @@ impl Rbm {
             &self.visible_biases,
             &self.hidden_biases,
         ];
-        let errors = with_slices(
+        with_slices(
             written,
             read,
             |[p0, states, v1, p1], [v0, noise, w, vb, hb]: [&[T]; 5]| {
-                (0..replicas)
-                    .map(|r| {
-                        let (p0, states) =
-                            (part_mut(p0, r, replicas), part_mut(states, r, replicas));
-                        let (v1, p1) = (part_mut(v1, r, replicas), part_mut(p1, r, replicas));
-                        let (v0, noise) = (part(v0, r, replicas), part(noise, r, replicas));
-                        let w = Matrix::new(part(w, r, replicas), hidden);
-                        let (vb, hb) = (part(vb, r, replicas), part(hb, r, replicas));
-                        layer::forward(packs, p0, Matrix::new(v0, visible), w, hb, activation);
-                        sample(states, p0, noise, activation);
-                        layer::forward(
-                            packs,
-                            v1,
-                            Matrix::new(states, hidden),
-                            w.t(),
-                            vb,
-                            Activation::Logistic,
-                        );
-                        layer::forward(packs, p1, Matrix::new(v1, visible), w, hb, activation);
-                        let batch = v0.len() / visible;
-                        layer::squared_difference(v0, v1) / batch as f64
-                    })
-                    .collect()
+                errors.clear();
+                errors.extend((0..replicas).map(|r| {
+                    let (p0, states) = (part_mut(p0, r, replicas), part_mut(states, r, replicas));
+                    let (v1, p1) = (part_mut(v1, r, replicas), part_mut(p1, r, replicas));
+                    let (v0, noise) = (part(v0, r, replicas), part(noise, r, replicas));
+                    let w = Matrix::new(part(w, r, replicas), hidden);
+                    let (vb, hb) = (part(vb, r, replicas), part(hb, r, replicas));
+                    layer::forward(packs, p0, Matrix::new(v0, visible), w, hb, activation);
+                    sample(states, p0, noise, activation);
+                    layer::forward(
+                        packs,
+                        v1,
+                        Matrix::new(states, hidden),
+                        w.t(),
+                        vb,
+                        Activation::Logistic,
+                    );
+                    layer::forward(packs, p1, Matrix::new(v1, visible), w, hb, activation);
+                    let batch = v0.len() / visible;
+                    layer::squared_difference(v0, v1) / batch as f64
+                }));
             },
         )?;
 
@@ -206,8 +206,7 @@ impl Rbm {
                     }
                 }
             },
-        )?;
-        Ok(errors)
+        )
     }
 }
 
@@ -248,6 +247,8 @@ pub struct CdWorkspace {
     v1: Tensor,
     p1: Tensor,
     packs: Packs,
+    /// Each replica's squared reconstruction error.
+    errors: Vec<f64>,
 }
 
 impl CdWorkspace {
@@ -272,6 +273,7 @@ impl CdWorkspace {
             v1: zeros(visible)?,
             p1: zeros(hidden)?,
             packs: Packs::default(),
+            errors: Vec::new(),
         })
     }
 }
