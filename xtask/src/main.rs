@@ -3,6 +3,7 @@
 //! Thin: training is done by the `adamix` program, which this builds and
 //! calls; reports are rendered in process.
 
+mod bench;
 mod readme;
 
 use std::path::{Path, PathBuf};
@@ -47,8 +48,20 @@ enum Task {
     Test,
     /// Run everything that must hold before a change lands: format, lints, documentation, tests
     Ci,
-    /// Run the benchmarks
-    Bench,
+    /// Run the benchmarks and write target/bench/summary.json
+    Bench {
+        /// Also measure PyTorch and JAX, in turns with this program, and write
+        /// target/bench/peers.md and peers.json. Needs python3; installs them, several GB,
+        /// below target/bench
+        #[arg(long)]
+        peers: bool,
+        /// Only that, not the benchmarks themselves
+        #[arg(long, requires = "peers")]
+        only_peers: bool,
+        /// Rounds of measurements in turns
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
 }
 
 #[derive(Args)]
@@ -91,7 +104,11 @@ fn main() -> ExitCode {
         } => report(names, reports.as_deref(), *watch, *open),
         Task::Test => test(),
         Task::Ci => ci(),
-        Task::Bench => cargo(&["bench", "--workspace"]),
+        Task::Bench {
+            peers,
+            only_peers,
+            rounds,
+        } => bench(*peers, *only_peers, *rounds),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -270,6 +287,17 @@ fn render(folder: &Path) -> Result<()> {
     report.write(folder)?;
     println!("{}", report.summary.trim_end());
     println!("{}", folder.join("index.html").display());
+    Ok(())
+}
+
+fn bench(peers: bool, only_peers: bool, rounds: usize) -> Result<()> {
+    if !only_peers {
+        cargo(&["bench", "--workspace"])?;
+        bench::summary()?;
+    }
+    if peers {
+        bench::peers(rounds)?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! Time of a fine-tuning step and its parts, of every rule's update, of CD-1
-//! and of an evaluation, on one thread: `cargo xtask bench`.
+//! Time of a fine-tuning step and its parts, of every rule's update, of CD-1,
+//! of an evaluation and of loading, on one thread: `cargo xtask bench`.
 //!
 //! Times of different machines, or of one machine on different days, are not
 //! comparable; ratios within one run are.
@@ -8,7 +8,7 @@
 
 use std::hint::black_box;
 
-use adamix_autoencoder::dataset::{Images, PIXELS};
+use adamix_autoencoder::dataset::{Dataset, Images, PIXELS, idx};
 use adamix_autoencoder::{
     Autoencoder, CdSettings, CdWorkspace, FineTuning, Loss, PreTraining, PreTrainingSettings, Rbm,
     Reduction, Workspace,
@@ -75,22 +75,27 @@ fn training(criterion: &mut Criterion) {
                     .unwrap()
             });
         });
-        let rule = Rule::all()
-            .into_iter()
-            .find(|rule| rule.name() == "adagrad")
+        for name in ["adagrad", "adamix-w1", "adadec"] {
+            let rule = Rule::all()
+                .into_iter()
+                .find(|rule| rule.name() == name)
+                .unwrap();
+            let mut training = FineTuning::new(
+                &images,
+                network.copy().unwrap(),
+                vec![config(rule)],
+                &[0],
+                batch,
+                Loss::CrossEntropy,
+                Reduction::Mean,
+            )
             .unwrap();
-        let mut training = FineTuning::new(
-            &images,
-            network.copy().unwrap(),
-            vec![config(rule)],
-            &[0],
-            batch,
-            Loss::CrossEntropy,
-            Reduction::Mean,
-        )
-        .unwrap();
-        group.bench_function("step, adagrad", |b| {
-            b.iter(|| training.step(black_box(&[&indices])).unwrap())
+            group.bench_function(format!("step, {name}"), |b| {
+                b.iter(|| training.step(black_box(&[&indices])).unwrap())
+            });
+        }
+        group.bench_function("loading the batch", |b| {
+            b.iter(|| workspace.load_images(&images, &[&indices]).unwrap())
         });
         group.finish();
     }
@@ -110,7 +115,7 @@ fn training(criterion: &mut Criterion) {
             Reduction::Mean,
         )
         .unwrap();
-        training.step(&[&indices]).unwrap();
+        training.step_with_gradients(&[&indices]).unwrap();
         group.bench_function(rule.name(), |b| b.iter(|| training.update().unwrap()));
     }
     group.finish();
@@ -143,10 +148,33 @@ fn pre_training(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pre-training");
     group.sample_size(10);
     group.bench_function("CD-1, 784-1000, batch 100", |b| {
-        b.iter(|| rbm.update(&mut workspace, settings).unwrap())
+        b.iter(|| rbm.update(&mut workspace, settings).unwrap()[0])
     });
     group.finish();
 }
 
-criterion_group!(benches, training, pre_training);
+/// MNIST-sized files, as they lie in the cache, read and hashed.
+fn loading(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let labelled = |count: usize| Images {
+        labels: (0..count).map(|i| (i % 10) as u8).collect(),
+        ..images(count)
+    };
+    let dataset = Dataset {
+        name: "made-up".to_owned(),
+        train: labelled(60_000),
+        test: labelled(10_000),
+    };
+    for (name, bytes) in dataset.files() {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let mut group = criterion.benchmark_group("loading");
+    group.sample_size(10);
+    group.bench_function("70,000 images from the cache", |b| {
+        b.iter(|| idx::read_folder(folder.path()).unwrap().sha256())
+    });
+    group.finish();
+}
+
+criterion_group!(benches, training, pre_training, loading);
 criterion_main!(benches);

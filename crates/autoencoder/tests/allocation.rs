@@ -4,7 +4,8 @@
 //! to be written: one piece of at most 64 bytes, for its strides. No number
 //! that is computed with stands in so little.
 
-#![allow(clippy::unwrap_used)]
+// The count is of a test, not of the library.
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

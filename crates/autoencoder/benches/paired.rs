@@ -1,0 +1,226 @@
+//! Our side of `cargo xtask bench --peers`: waits for the name of a case on
+//! standard input, works at it for [`WINDOW`], answers with one line of JSON,
+//! and so on. The peers in `benches/peers/` do the same, so that all can be
+//! measured in turns.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use adamix_autoencoder::dataset::{Images, PIXELS};
+use adamix_autoencoder::{
+    Autoencoder, FineTuning, Loss, PreTraining, PreTrainingSettings, Reduction, Workspace,
+    kernel_name,
+};
+use adamix_optim::{GroupConfig, GroupedOptimizer, OptimizerConfig, Rule, Schedule};
+use candle_core::Tensor;
+use pulp::{Arch, Simd, WithSimd};
+
+const WINDOW: Duration = Duration::from_millis(600);
+const SIZES: [usize; 5] = [784, 1000, 500, 250, 30];
+const IMAGES: usize = 10_000;
+
+/// Copies of the network that are updated in turn, so that each has left the
+/// caches when it comes again: 8 of 11 MB and as much gradient.
+const COPIES: usize = 8;
+
+fn main() {
+    let images = Images {
+        pixels: (0..IMAGES * PIXELS)
+            .map(|i| ((i * 2_654_435_761) >> 13) as u8)
+            .collect(),
+        labels: Vec::new(),
+    };
+    let mut cases: BTreeMap<String, Case<'_>> = BTreeMap::new();
+    for line in std::io::stdin().lock().lines() {
+        let name = line.unwrap();
+        let case = cases.entry(name.clone()).or_insert_with(|| {
+            let mut case = case(&name, &images);
+            case(); // The first is slower.
+            case
+        });
+        let begun = Instant::now();
+        let mut seconds = Vec::new();
+        while begun.elapsed() < WINDOW || seconds.len() < 3 {
+            seconds.extend(case());
+        }
+        seconds.sort_by(f64::total_cmp);
+        println!(
+            "{{\"seconds\": {:e}, \"version\": \"{}\"}}",
+            seconds[seconds.len() / 2],
+            kernel_name()
+        );
+        std::io::stdout().flush().unwrap();
+    }
+}
+
+/// Does some rounds of a case and tells the seconds of each.
+type Case<'a> = Box<dyn FnMut() -> Vec<f64> + 'a>;
+
+fn case<'a>(name: &str, images: &'a Images) -> Case<'a> {
+    match name.split_once(' ').unwrap_or((name, "")) {
+        ("fma", _) => one(|| {
+            black_box(Arch::new().dispatch(Fma));
+        }),
+        ("triad", _) => triad(),
+        ("step-100", rule) => step(images, rule, 100),
+        ("step-1000", rule) => step(images, rule, 1000),
+        ("cd-1", _) => contrastive_divergence(images),
+        ("evaluation", _) => evaluation(images),
+        ("update", rule) => update(images, rule),
+        _ => panic!("no case `{name}`"),
+    }
+}
+
+fn one<'a>(mut f: impl FnMut() + 'a) -> Case<'a> {
+    Box::new(move || {
+        let clock = Instant::now();
+        f();
+        vec![clock.elapsed().as_secs_f64()]
+    })
+}
+
+/// 1e8 additions and as many multiplications, fused, in 12 independent sums:
+/// what the processor can do.
+struct Fma;
+
+impl WithSimd for Fma {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let mut sums = [simd.splat_f32s(1.0); 12];
+        let factor = simd.splat_f32s(black_box(0.999));
+        let term = simd.splat_f32s(black_box(1e-3));
+        for _ in 0..100_000_000 / (12 * S::F32_LANES) {
+            for sum in &mut sums {
+                *sum = simd.mul_add_f32s(*sum, factor, term);
+            }
+        }
+        sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum()
+    }
+}
+
+/// `a = b + s c` over 32 MiB each, which no cache holds: the seconds that 1e9
+/// bytes take. Four numbers move for each `a`: its line is read before it is
+/// written.
+fn triad() -> Case<'static> {
+    const LEN: usize = 8 << 20;
+    let (mut a, b, c) = (vec![1f32; LEN], vec![2f32; LEN], vec![3f32; LEN]);
+    let mut pass = one(move || {
+        Arch::new().dispatch(|| {
+            let factor = black_box(3.0);
+            for (a, (b, c)) in a.iter_mut().zip(b.iter().zip(&c)) {
+                *a = *b + factor * *c;
+            }
+        });
+        black_box(&a);
+    });
+    Box::new(move || {
+        let per_byte = 1e9 / (16 * LEN) as f64;
+        pass()
+            .into_iter()
+            .map(|seconds| seconds * per_byte)
+            .collect()
+    })
+}
+
+fn network(images: &Images) -> Autoencoder {
+    let initial = PreTrainingSettings {
+        epochs: 0,
+        ..PreTrainingSettings::default()
+    };
+    PreTraining::new(images, &SIZES, initial, &[0])
+        .unwrap()
+        .into_autoencoder()
+        .unwrap()
+}
+
+fn config(rule: &str) -> OptimizerConfig {
+    let rule = Rule::all()
+        .into_iter()
+        .find(|known| known.name() == rule)
+        .unwrap();
+    let schedule = Schedule::Constant {
+        learning_rate: 1e-3,
+    };
+    OptimizerConfig::uniform(GroupConfig { rule, schedule }, 600)
+}
+
+/// A whole step, from the images' bytes to the updated parameters.
+fn step<'a>(images: &'a Images, rule: &str, batch: usize) -> Case<'a> {
+    let mut training = FineTuning::new(
+        images,
+        network(images),
+        vec![config(rule)],
+        &[0],
+        batch,
+        Loss::CrossEntropy,
+        Reduction::Mean,
+    )
+    .unwrap();
+    let mut first = 0;
+    one(move || {
+        let batch: Vec<u32> = (first..first + batch as u32).collect();
+        training.step(&[&batch]).unwrap();
+        first = (first + batch.len() as u32) % IMAGES as u32;
+    })
+}
+
+/// Steps of the first RBM as pre-training does them, with loading and noise.
+fn contrastive_divergence(images: &Images) -> Case<'_> {
+    let settings = PreTrainingSettings {
+        epochs: 1_000_000,
+        ..PreTrainingSettings::default()
+    };
+    let mut training = PreTraining::new(images, &SIZES, settings, &[0]).unwrap();
+    Box::new(move || {
+        let mut seconds = Vec::new();
+        let mut clock = Instant::now();
+        training
+            .epoch(&mut || {
+                seconds.push(clock.elapsed().as_secs_f64());
+                clock = Instant::now();
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        seconds
+    })
+}
+
+/// The reconstruction error of all images.
+fn evaluation(images: &Images) -> Case<'_> {
+    let network = network(images);
+    let mut workspace = Workspace::new(&network, 500).unwrap();
+    one(move || {
+        network
+            .reconstruction_errors(images, &mut workspace)
+            .unwrap();
+    })
+}
+
+/// Updates alone, of parameters that are in no cache.
+fn update<'a>(images: &Images, rule: &str) -> Case<'a> {
+    let start = network(images);
+    let mut copies: Vec<(GroupedOptimizer, Vec<Tensor>)> = (0..COPIES)
+        .map(|_| {
+            let params = start.copy().unwrap().params();
+            let gradients = params
+                .iter()
+                .map(|param| param.var.affine(1e-3, 0.0).unwrap())
+                .collect();
+            let optimizer = GroupedOptimizer::for_replicas(params, vec![config(rule)]).unwrap();
+            (optimizer, gradients)
+        })
+        .collect();
+    let mut next = 0;
+    one(move || {
+        let (optimizer, gradients) = &mut copies[next];
+        optimizer.update(gradients).unwrap();
+        next = (next + 1) % COPIES;
+    })
+}
