@@ -3,7 +3,13 @@
 //! and so on. The peers in `benches/peers/` do the same, so that all can be
 //! measured in turns.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

@@ -96,7 +96,7 @@ impl<'a> FineTuning<'a> {
         let orders: Vec<Vec<u32>> = self
             .seeds
             .iter()
-            .map(|seed| shuffled(count, *seed, Purpose::FineTuningOrder, self.epoch))
+            .map(|seed| fine_tuning_order(count, *seed, self.epoch))
             .collect();
         let batch_size = self.workspace.batch_size();
         let steps = count / batch_size;
@@ -236,4 +236,10 @@ impl<'a> FineTuning<'a> {
         self.epoch = find("epoch")?.to_scalar::<i64>()? as u64;
         Ok(())
     }
+}
+
+/// The order in which epoch `epoch` (from 0) of `seed` visits `count` images;
+/// whole batches of it are trained on.
+pub fn fine_tuning_order(count: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    shuffled(count, seed, Purpose::FineTuningOrder, epoch)
 }

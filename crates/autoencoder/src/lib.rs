@@ -28,7 +28,7 @@ mod rbm;
 mod real;
 mod tiles;
 
-pub use finetuning::FineTuning;
+pub use finetuning::{FineTuning, fine_tuning_order};
 pub use layer::Activation;
 pub use network::{Autoencoder, Layer, Loss, Reduction, Workspace};
 pub use pretraining::{PreTraining, PreTrainingEpoch, PreTrainingSettings};

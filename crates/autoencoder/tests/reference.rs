@@ -272,7 +272,7 @@ fn check_contrastive_divergence(dtype: DType, tolerance: f64) -> Result<()> {
         let after = &case["after"];
         assert_close_numbers(
             "error",
-            &error,
+            error,
             &numbers(&after["squared_reconstruction_error_per_case"]),
             tolerance,
         );

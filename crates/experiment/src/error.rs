@@ -54,6 +54,22 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
+    /// No record of this run.
+    #[error("no run {run_id} in {}; `adamix status NAME` names those of an experiment", reports.display())]
+    NoRun {
+        /// Its id.
+        run_id: String,
+        /// Where it was looked for.
+        reports: PathBuf,
+    },
+    /// The record that is given is of other data than was found.
+    #[error("the run is on {wanted}, not on the {found} found here; name the data with --data")]
+    OtherData {
+        /// Data of the record.
+        wanted: String,
+        /// Data found.
+        found: String,
+    },
     /// A computation outside a run failed.
     #[error("{doing}: {source}")]
     Compute {

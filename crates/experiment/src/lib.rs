@@ -7,6 +7,7 @@
 //! - [`Store`]: the folder of records, and the cache of what can be computed
 //!   again: data, pre-trained starts, checkpoints.
 //! - [`run`]: trains what is missing, several runs side by side.
+//! - [`export`]: a run's start and order, for other frameworks.
 //! - [`measure_cost`], [`anchors`]: the tables beside the runs.
 //!
 //! The `adamix` program is a thin layer over these.
@@ -16,6 +17,7 @@ mod cost;
 pub mod data;
 mod environment;
 mod error;
+mod export;
 mod file;
 mod left;
 mod plan;
@@ -29,6 +31,7 @@ pub use anchors::{anchors, mean_image_error};
 pub use cost::{measure_cost, measure_rate};
 pub use environment::environment;
 pub use error::Error;
+pub use export::{export, find_record};
 pub use file::{
     ArmFile, AxisFile, CrossFile, DetailFile, Experiment, ExperimentFile, FineTuningSettings,
     ProtocolFile, ReadingFile, Sample, Scaling, SpaceFile, TuneFile,

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use adamix_autoencoder::dataset::{Dataset, Spec};
 use adamix_experiment::data::{self, Found};
 use adamix_experiment::{
-    Error, Experiment, Resolved, RunState, Store, anchors, left, measure_cost, measure_rate, run,
+    Error, Experiment, Left, Resolved, RunState, Store, anchors, export, find_record, left,
+    measure_cost, measure_rate, run,
 };
 use adamix_record::{
     Anchors, Cost, Evaluation, Outcome, Plan, RunRecord, SCHEMA, read_json, write_json,
@@ -60,6 +61,31 @@ enum Command {
         /// Time the updates again where that was done
         #[arg(long)]
         again: bool,
+    },
+    /// Write a run's pre-trained start, batch order, images, settings and errors, to check it
+    /// in another framework
+    Export {
+        /// The run, as `adamix status NAME` shows it
+        run_id: String,
+        /// Folder that is written [default: export/RUN_ID]
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Epochs of which the order is written
+        #[arg(long, default_value_t = 1)]
+        epochs: u64,
+        /// Folder of the run's data set, or `mnist`, `curves`, `idx:DIR`
+        /// [default: ADAMIX_DATA, else by the record's name of it]
+        #[arg(long, value_name = "DIR|SPEC")]
+        data: Option<String>,
+        /// Download nothing
+        #[arg(long)]
+        offline: bool,
+        /// Folder of all reports
+        #[arg(long, default_value = "reports")]
+        reports: PathBuf,
+        /// Folder of data and pre-trained starts [default: adamix in the user's cache folder]
+        #[arg(long, env = "ADAMIX_CACHE")]
+        cache: Option<PathBuf>,
     },
     /// Show how far the experiments in the reports folder are
     Status {
@@ -125,6 +151,26 @@ fn main() -> ExitCode {
             device,
         } => train(&options, jobs, device),
         Command::Measure { options, again } => measure(&options, again),
+        Command::Export {
+            run_id,
+            to,
+            epochs,
+            data,
+            offline,
+            reports,
+            cache,
+        } => {
+            let to = to.unwrap_or_else(|| Path::new("export").join(&run_id));
+            write_export(
+                &run_id,
+                &to,
+                epochs,
+                data.as_deref(),
+                offline,
+                &reports,
+                cache.as_deref(),
+            )
+        }
         Command::Status { name, reports } => status(name.as_deref(), &reports),
     };
     match done {
@@ -146,12 +192,7 @@ struct Prepared {
 }
 
 fn prepare(options: &Options) -> Result<Prepared> {
-    let cache = match &options.cache {
-        Some(cache) => cache.clone(),
-        None => dirs::cache_dir()
-            .ok_or("there is no cache folder for this user; name one with --cache or ADAMIX_CACHE")?
-            .join("adamix"),
-    };
+    let cache = cache_folder(options.cache.as_deref())?;
     let experiment = Experiment::find(&options.experiment, &options.experiments)?;
     let wanted = &experiment.file.dataset;
     // ADAMIX_DATA tells where MNIST lies; it does not make an experiment on
@@ -178,6 +219,16 @@ fn prepare(options: &Options) -> Result<Prepared> {
         found,
         resolved,
         store,
+    })
+}
+
+/// The cache folder: as asked, else the user's.
+fn cache_folder(asked: Option<&Path>) -> Result<PathBuf> {
+    Ok(match asked {
+        Some(cache) => cache.to_owned(),
+        None => dirs::cache_dir()
+            .ok_or("there is no cache folder for this user; name one with --cache or ADAMIX_CACHE")?
+            .join("adamix"),
     })
 }
 
@@ -394,6 +445,34 @@ fn write_anchors(store: &Store, dataset: &Dataset, sha256: &str, stop: &AtomicBo
         }
     };
     Ok(write_json(&path, &anchors)?)
+}
+
+fn write_export(
+    run_id: &str,
+    to: &Path,
+    epochs: u64,
+    data: Option<&str>,
+    offline: bool,
+    reports: &Path,
+    cache: Option<&Path>,
+) -> Result<()> {
+    let cache = cache_folder(cache)?;
+    let record = find_record(reports, run_id)?;
+    // The record of a folder's data set does not say where the folder is.
+    let wanted = record.header.data.name.parse().unwrap_or(Spec::Mnist);
+    let variable = std::env::var("ADAMIX_DATA")
+        .ok()
+        .filter(|_| wanted == Spec::Mnist);
+    let found = data::find(&wanted, data, variable.as_deref(), offline, &cache)?;
+    let store = Store::new(&cache.join("export"), run_id, &cache);
+    let progress = Progress::new(Left::default());
+    let done = export(&record, &found.dataset, epochs, &store, to, &|event| {
+        progress.show(event)
+    });
+    progress.finish();
+    done?;
+    println!("{}", to.display());
+    Ok(())
 }
 
 fn status(name: Option<&str>, reports: &Path) -> Result<()> {

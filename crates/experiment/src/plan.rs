@@ -7,7 +7,7 @@ use adamix_record::{
     Arm, Backend, Claim, DataIdentity, Detail, Plan, PlannedRun, Protocol, Reading, RunId, SCHEMA,
     canonical_json, sha256_hex,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -64,8 +64,8 @@ pub struct SeriesArm {
 }
 
 /// Settings that all arms share, as they stand in every record.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
     /// Units a layer from the image to the code.
     pub layer_sizes: Vec<usize>,
@@ -77,7 +77,7 @@ pub struct Settings {
     pub fine_tuning: FineTuningSettings,
     /// In a tuning run: how many of the training images behind those used the
     /// error is taken on, in place of the test images.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_images: Option<usize>,
 }
 

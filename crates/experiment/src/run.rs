@@ -23,7 +23,7 @@ use crate::{Error, Resolved, Result, environment, mean_image_error, tune};
 pub(crate) const EVALUATED_TRAIN_IMAGES: usize = 10_000;
 
 /// Images evaluated at once.
-const EVALUATION_BATCH: usize = 500;
+pub(crate) const EVALUATION_BATCH: usize = 500;
 
 /// Test images whose codes are recorded.
 const CODES: usize = 2_000;
@@ -343,7 +343,7 @@ fn finished(
 }
 
 /// The first `count` images, or all.
-fn first(images: &Images, count: usize) -> Images {
+pub(crate) fn first(images: &Images, count: usize) -> Images {
     let count = count.min(images.count());
     Images {
         pixels: images.pixels[..count * PIXELS].to_vec(),
