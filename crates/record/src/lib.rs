@@ -33,7 +33,7 @@ pub use run::{
     Backend, DataIdentity, Diagnostics, End, Environment, Evaluation, Header, LayerGradient, Line,
     Outcome, RunRecord, Samples,
 };
-pub use text::Text;
+pub use text::{Bilingual, Text};
 
 /// Version of the files' form. A reader refuses any other.
 pub const SCHEMA: u32 = 2;

@@ -1,10 +1,13 @@
 //! The claims: evidence from a protocol, the verdict on it, and both in words.
 //! And the control arm, which can take the ground from under all of them.
 
-use adamix_record::{Claim, Role, RunId, Statistic, UpdateCost, UpdateTimes};
+use adamix_record::{Claim, Role, RunId, Statistic, Text, UpdateCost, UpdateTimes, text};
 
 use crate::load::{ArmRuns, Experiment, Run, State, Study};
-use crate::number::{bound, count, grouped, interval, listed, percent, ratio, significant};
+use crate::number::{
+    ROUND, RUN, SEED, bound, count, grouped, in_a_row, interval, listed, one_by_one, percent,
+    ratio, significant,
+};
 use crate::statistics::{
     Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, median, relative_difference,
 };
@@ -20,9 +23,9 @@ pub(crate) struct Finding<'a> {
     /// order; empty where no verdict is possible.
     pub(crate) compared: Vec<Compared<'a>>,
     /// The effect in one line.
-    pub(crate) effect: String,
+    pub(crate) effect: Text,
     /// The finding in full.
-    pub(crate) paragraph: String,
+    pub(crate) paragraph: Text,
     /// The runs behind the numbers.
     pub(crate) runs: Vec<&'a RunId>,
 }
@@ -41,11 +44,19 @@ pub(crate) struct Compared<'a> {
 pub(crate) type CostFigure = fn(&UpdateCost) -> f64;
 
 /// The declared figures of cost, as [`CostComparison::declared`] orders them.
-pub(crate) const DECLARED: [(&str, CostFigure); 3] = [
-    ("arithmetic operations", UpdateCost::arithmetic),
-    ("bytes of state", UpdateCost::bytes_of_state),
-    ("bytes moved", UpdateCost::bytes_moved),
-];
+pub(crate) fn declared_figures() -> [(Text, CostFigure); 3] {
+    [
+        (
+            text!("arithmetic operations", "算术运算次数"),
+            UpdateCost::arithmetic,
+        ),
+        (
+            text!("bytes of state", "状态字节数"),
+            UpdateCost::bytes_of_state,
+        ),
+        (text!("bytes moved", "读写字节数"), UpdateCost::bytes_moved),
+    ]
+}
 
 /// A figure of the test errors by epoch, from the start on.
 pub(crate) type ErrorFigure = fn(&[f64]) -> Option<f64>;
@@ -77,8 +88,8 @@ fn finding<'a>(study: &'a Study, claim: &'a Claim) -> Finding<'a> {
         claim,
         verdict,
         compared: Vec::new(),
-        effect: String::new(),
-        paragraph: String::new(),
+        effect: Text::default(),
+        paragraph: Text::default(),
         runs: Vec::new(),
     };
     let Ok(arms) = arms else {
@@ -130,7 +141,7 @@ impl Finding<'_> {
     fn impossible(mut self) -> Self {
         if let Verdict::Impossible(why) = &self.verdict {
             self.effect.clone_from(why);
-            self.paragraph = format!("No verdict is possible: {why}.");
+            self.paragraph = impossible(why);
         }
         self
     }
@@ -138,124 +149,147 @@ impl Finding<'_> {
     fn describe_costs(&mut self, arms: &Claimed<'_>, costs: &[CostComparison]) {
         let label = |i: usize| arms.others[i].label();
         let numbers = |i: usize| interval(&self.compared[i].estimate, ratio);
-        let declared: Vec<String> = DECLARED
+        let declared: Vec<Text> = declared_figures()
             .iter()
             .enumerate()
             .map(|(figure, (name, _))| {
-                let others: Vec<String> = costs
-                    .iter()
-                    .enumerate()
-                    .map(|(i, cost)| {
-                        format!("{} {}", label(i), significant(cost.declared[figure].1))
-                    })
-                    .collect();
-                let ours = significant(costs[0].declared[figure].0);
-                format!("{name} {ours} ({})", others.join(", "))
+                let others = costs.iter().enumerate().map(|(i, cost)| {
+                    let value = significant(cost.declared[figure].1);
+                    let label = label(i);
+                    text!("{label} {value}", "{label} {value}", label, value)
+                });
+                let others: Vec<Text> = others.collect();
+                text!(
+                    "{name} {ours} ({others})",
+                    "{name} {ours}（{others}）",
+                    name,
+                    ours = significant(costs[0].declared[figure].0),
+                    others = in_a_row(&others),
+                )
             })
             .collect();
         let all = 0..costs.len();
-        let effect: Vec<String> = all
+        let effect: Vec<Text> = all
             .clone()
-            .map(|i| format!("{} of {}'s", numbers(i), label(i)))
+            .map(|i| {
+                text!(
+                    "{numbers} of {other}'s",
+                    "为 {other} 的 {numbers}",
+                    numbers = numbers(i),
+                    other = label(i),
+                )
+            })
             .collect();
-        let measured: Vec<String> = all
-            .map(|i| format!("{} against {}", numbers(i), label(i)))
+        let measured: Vec<Text> = all
+            .map(|i| {
+                text!(
+                    "{numbers} against {other}",
+                    "对比 {other} 为 {numbers}",
+                    numbers = numbers(i),
+                    other = label(i),
+                )
+            })
             .collect();
-        let measured: Vec<&str> = measured.iter().map(String::as_str).collect();
-        let (confidence, contradiction) = (
-            bound(self.claim.confidence),
-            bound(self.claim.contradiction_confidence),
-        );
+        let contradiction = bound(self.claim.contradiction_confidence);
         let reason = match self.verdict {
-            Verdict::Reproduced => {
-                "AdaMix is lowest or tied in every declared figure and lowest in at least one, \
-                 and every measured interval lies below 1: the claim is reproduced here."
-                    .to_owned()
-            }
-            Verdict::Contradicted => format!(
-                "A measured interval lies above 1 at {contradiction}, the level for a claim that \
-                 falls if any comparison goes against it: the claim is contradicted here."
+            Verdict::Reproduced => text!(
+                "AdaMix is lowest or tied in every declared figure and lowest in at least one, and \
+                 every measured interval lies below 1: the claim is reproduced here.",
+                "AdaMix 的各项名义开销均为最低或并列最低，且至少一项为最低，各实测置信区间都在 1 以下：\
+                 该主张在此得到复现。"
             ),
-            _ => format!(
+            Verdict::Contradicted => text!(
+                "A measured interval lies above 1 at {contradiction}, the level for a claim that \
+                 falls if any comparison goes against it: the claim is contradicted here.",
+                "在 {contradiction} 水平下有一个实测置信区间在 1 以上；任一比较不利即被否定的主张采用这一水平：\
+                 结果与该主张相反。",
+                contradiction,
+            ),
+            _ => text!(
                 "No measured interval lies above 1 at {contradiction}, but the claim needs AdaMix \
                  lowest or tied in every declared figure, lowest in one, and every measured \
-                 interval below 1: undecided."
+                 interval below 1: undecided.",
+                "在 {contradiction} 水平下没有实测置信区间在 1 以上，但该主张要求 AdaMix 的各项名义开销均为\
+                 最低或并列最低、至少一项为最低，且各实测置信区间都在 1 以下：尚无定论。",
+                contradiction,
             ),
         };
-        self.effect = format!("update time {}", effect.join("; "));
-        self.paragraph = format!(
-            "Declared cost of one update, per parameter, counted by running the rule: {}. \
+        let effect = one_by_one(&effect);
+        self.effect = text!("update time {effect}", "更新用时{effect}", effect);
+        self.paragraph = text!(
+            "Declared cost of one update, per parameter, counted by running the rule: {declared}. \
              Measured time of one update of all parameters (cost.json), AdaMix divided by the \
-             other arm, paired by round: {}, with {confidence} intervals over {} of timing, not seeds. \
-             {reason}{}",
-            declared.join("; "),
-            listed(&measured),
-            count(costs[0].ratios.len(), "round"),
-            share_of_a_step(arms.ours),
+             other arm, paired by round: {measured}, with {confidence} intervals over {rounds} of \
+             timing, not seeds. {reason}{share}",
+            "一次更新的名义开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时\
+             （cost.json），AdaMix 除以另一方法，按次配对：{measured}；{confidence} 置信区间取自 {rounds}，\
+             而非随机种子。{reason}{share}",
+            declared = one_by_one(&declared),
+            measured = Text::new(listed(&measured).en, Text::join(&measured, "", "，").zh),
+            confidence = bound(self.claim.confidence),
+            rounds = count(costs[0].ratios.len(), ROUND),
+            reason,
+            share = share_of_a_step(arms.ours),
         );
     }
+}
+
+/// That no verdict is possible, in a sentence.
+fn impossible(why: &Text) -> Text {
+    text!("No verdict is possible: {why}.", "无法判定：{why}。", why)
 }
 
 impl<'a> Finding<'a> {
     fn describe_errors(&mut self, study: &'a Study, arms: &Claimed<'a>) {
         let measure = match self.claim.statistic {
-            Statistic::MeanError => {
-                "The mean test error over the epochs (the area under the error curve)"
-            }
-            _ => "The final test error",
+            Statistic::MeanError => text!(
+                "The mean test error over the epochs (the area under the error curve)",
+                "各轮平均测试误差（误差曲线下面积）"
+            ),
+            _ => text!("The final test error", "最终测试误差"),
         };
-        let numbers = |compared: &Compared<'_>| interval(&compared.estimate, percent);
-        let differs: Vec<String> = self
+        let differs: Vec<Text> = self
             .compared
             .iter()
             .map(|compared| {
-                format!(
-                    "from that of {} by {} over {}",
-                    compared.other.label(),
-                    numbers(compared),
-                    count(compared.estimate.n, "seed"),
+                text!(
+                    "from that of {other} by {numbers} over {seeds}",
+                    "在 {seeds}上与 {other} 的相差为 {numbers}",
+                    other = compared.other.label(),
+                    numbers = interval(&compared.estimate, percent),
+                    seeds = count(compared.estimate.n, SEED),
                 )
             })
             .collect();
-        let differs: Vec<&str> = differs.iter().map(String::as_str).collect();
-        let effect: Vec<String> = self
+        let effect: Vec<Text> = self
             .compared
             .iter()
             .map(|compared| {
-                let word = if compared.estimate.point < 0.0 {
-                    "lower"
-                } else {
-                    "higher"
+                let other = compared.other.label();
+                let side = match compared.estimate.point < 0.0 {
+                    true => text!("lower than {other}", "低于 {other}", other),
+                    false => text!("higher than {other}", "高于 {other}", other),
                 };
-                format!(
-                    "{word} than {}: {}",
-                    compared.other.label(),
-                    numbers(compared)
-                )
+                let numbers = interval(&compared.estimate, percent);
+                text!("{side}: {numbers}", "{side}：{numbers}", side, numbers)
             })
             .collect();
-        self.effect = effect.join("; ");
-        self.paragraph = format!(
-            "{measure} of {ours}, compared seed by seed, differs {}; a difference below 0 means \
-             that {ours} is lower, per cent are of the other arm's mean, and the numbers in \
-             parentheses are {} intervals. {}{}",
-            listed(&differs),
-            bound(self.claim.confidence),
-            self.error_reason(),
-            left_out(study, arms, &self.compared),
+        self.effect = one_by_one(&effect);
+        self.paragraph = text!(
+            "{measure} of {ours}, compared seed by seed, differs {differs}; a difference below 0 \
+             means that {ours} is lower, per cent are of the other arm's mean, and the numbers in \
+             parentheses are {confidence} intervals. {reason}{left_out}",
+            "{ours} 的{measure}按随机种子逐一比较，{differs}；差值小于 0 表示 {ours} 更低，百分比相对于另一\
+             方法的均值，括号内为 {confidence} 置信区间。{reason}{left_out}",
+            measure,
             ours = arms.ours.label(),
+            differs = Text::new(listed(&differs).en, Text::join(&differs, "", "，").zh),
+            confidence = bound(self.claim.confidence),
+            reason = self.error_reason(),
+            left_out = left_out(study, arms, &self.compared),
         );
-        let both = |run: &&Run, other: &ArmRuns| {
-            study.test_errors(run).is_some()
-                && other
-                    .runs
-                    .iter()
-                    .any(|r| r.seed == run.seed && study.test_errors(r).is_some())
-        };
         for other in &arms.others {
-            let ours = arms.ours.runs.iter().filter(|run| both(run, other));
-            let theirs = other.runs.iter().filter(|run| both(run, arms.ours));
-            for run in ours.chain(theirs) {
+            for run in paired(study, arms.ours, other) {
                 if !self.runs.contains(&&run.id) {
                     self.runs.push(&run.id);
                 }
@@ -263,79 +297,122 @@ impl<'a> Finding<'a> {
         }
     }
 
-    fn error_reason(&self) -> String {
+    fn error_reason(&self) -> Text {
         let claim = self.claim;
         let every = match self.compared.len() {
-            1 => "The interval lies",
-            2 => "Both intervals lie",
-            _ => "All intervals lie",
+            1 => text!("The interval lies", "该置信区间"),
+            2 => text!("Both intervals lie", "两个置信区间都"),
+            _ => text!("All intervals lie", "各置信区间都"),
         };
         match &self.verdict {
-            Verdict::Reproduced => format!(
-                "{every} below {}: the claim is reproduced here.",
-                bound(-claim.margin)
+            Verdict::Reproduced => text!(
+                "{every} below {bound}: the claim is reproduced here.",
+                "{every}在 {bound} 以下：该主张在此得到复现。",
+                every,
+                bound = bound(-claim.margin),
             ),
             Verdict::Contradicted => {
                 let worse = self.compared.iter().filter_map(|compared| {
                     let interval = contradicting_interval(claim, &compared.values)?;
+                    let numbers = crate::number::interval(&interval, percent);
+                    let other = compared.other.label();
                     (interval.low > claim.margin).then(|| {
-                        let numbers = crate::number::interval(&interval, percent);
-                        format!("{} ({numbers})", compared.other.label())
+                        text!(
+                            "{other} ({numbers})",
+                            "{other}（{numbers}）",
+                            other,
+                            numbers
+                        )
                     })
                 });
-                let worse: Vec<String> = worse.collect();
-                format!(
-                    "At {}, the level for a claim that falls if any comparison goes against it, \
-                     the interval lies above +{} against {}: the claim is contradicted here.",
-                    bound(claim.contradiction_confidence),
-                    bound(claim.margin),
-                    worse.join(" and ")
+                let worse: Vec<Text> = worse.collect();
+                text!(
+                    "At {level}, the level for a claim that falls if any comparison goes against \
+                     it, the interval lies above +{margin} against {worse}: the claim is \
+                     contradicted here.",
+                    "任一比较不利即被否定的主张采用 {level} 水平；在此水平下，对比 {worse}的置信区间在 \
+                     +{margin} 以上：结果与该主张相反。",
+                    level = bound(claim.contradiction_confidence),
+                    margin = bound(claim.margin),
+                    worse = listed(&worse),
                 )
             }
-            Verdict::NoPracticalDifference => format!(
-                "{every} inside \u{b1}{}: no practical difference.",
-                bound(claim.margin)
+            Verdict::NoPracticalDifference => text!(
+                "{every} inside \u{b1}{margin}: no practical difference.",
+                "{every}在 \u{b1}{margin} 之内：无实际差异。",
+                every,
+                margin = bound(claim.margin),
             ),
-            Verdict::Undecided { seeds: Some(seeds) } => format!(
+            Verdict::Undecided { seeds: Some(seeds) } => text!(
                 "The intervals fit more than one answer: undecided. If the estimates are right, \
-                 {} seeds would decide with a chance of {} (the power).",
-                grouped(*seeds as u64),
-                bound(claim.power)
+                 {seeds} seeds would decide with a chance of {power} (the power).",
+                "置信区间与不止一种结论相容：尚无定论。若估计值即为真值，{seeds} 个随机种子将以 {power} \
+                 的概率（检验功效）作出判定。",
+                seeds = grouped(*seeds as u64),
+                power = bound(claim.power),
             ),
-            Verdict::Undecided { seeds: None } => format!(
-                "The intervals fit more than one answer: undecided. If the estimates are right, \
-                 no number of seeds up to {} would decide.",
-                grouped(MOST_SEEDS as u64)
+            Verdict::Undecided { seeds: None } => text!(
+                "The intervals fit more than one answer: undecided. If the estimates are right, no \
+                 number of seeds up to {most} would decide.",
+                "置信区间与不止一种结论相容：尚无定论。若估计值即为真值，{most} 个以内的随机种子都不足以判定。",
+                most = grouped(MOST_SEEDS as u64),
             ),
-            Verdict::TooFewSeeds { seeds } => format!(
-                "{} too few for a verdict, which needs {}; the estimates stand alone.",
-                if *seeds == 1 {
-                    "One seed is".to_owned()
-                } else {
-                    format!("{seeds} seeds are")
+            Verdict::TooFewSeeds { seeds } => text!(
+                "{seeds} too few for a verdict, which needs {needed}; the estimates stand alone.",
+                "{seeds}，不足以判定（需要 {needed} 个），这里只给出估计值。",
+                seeds = match seeds {
+                    1 => text!("One seed is", "随机种子只有一个"),
+                    n => text!("{n} seeds are", "随机种子只有 {n} 个", n),
                 },
-                claim.fewest_seeds
+                needed = claim.fewest_seeds,
             ),
-            Verdict::Impossible(why) => format!("No verdict is possible: {why}."),
+            Verdict::Impossible(why) => impossible(why),
         }
     }
 }
 
-fn left_out(study: &Study, arms: &Claimed<'_>, compared: &[Compared<'_>]) -> String {
+/// The runs of two arms whose seeds count in both.
+fn paired<'a>(study: &Study, ours: &'a ArmRuns, other: &'a ArmRuns) -> Vec<&'a Run> {
+    let counts = |run: &Run| study.test_errors(run).is_some();
+    let both = |run: &&Run, other: &ArmRuns| {
+        counts(run) && other.runs.iter().any(|r| r.seed == run.seed && counts(r))
+    };
+    let first = ours.runs.iter().filter(|run| both(run, other));
+    let second = other.runs.iter().filter(|run| both(run, ours));
+    first.chain(second).collect()
+}
+
+/// The ids of the runs behind a comparison of two arms, each once.
+pub(crate) fn paired_runs(study: &Study, ours: &ArmRuns, other: &ArmRuns) -> Vec<RunId> {
+    let mut ids: Vec<RunId> = Vec::new();
+    for run in paired(study, ours, other) {
+        if !ids.contains(&run.id) {
+            ids.push(run.id.clone());
+        }
+    }
+    ids
+}
+
+fn left_out(study: &Study, arms: &Claimed<'_>, compared: &[Compared<'_>]) -> Text {
     let fewest = compared.iter().map(|c| c.estimate.n).min().unwrap_or(0);
     let planned = study.protocol.seeds.len();
     if fewest == planned {
-        return String::new();
+        return Text::default();
     }
     let outstanding = |state: &State| matches!(state, State::Running { .. } | State::Missing);
-    let provisional = if arms.all().any(|arm| arm.count(outstanding) > 0) {
-        " Runs are outstanding, so this is provisional."
-    } else {
-        ""
+    let provisional = match arms.all().any(|arm| arm.count(outstanding) > 0) {
+        true => text!(
+            " Runs are outstanding, so this is provisional.",
+            "尚有运行未完成，因此这是暂时的结果。"
+        ),
+        false => Text::default(),
     };
-    format!(
+    text!(
         " Of {planned} planned seeds only those that ended in both arms are compared; failed, \
-         unfinished and missing runs are listed below.{provisional}"
+         unfinished and missing runs are listed below.{provisional}",
+        "计划的 {planned} 个随机种子中，只比较在两种方法中都已结束的；失败、未完成和缺失的运行列于下文。{provisional}",
+        planned,
+        provisional,
     )
 }
 
@@ -353,18 +430,27 @@ impl<'a> Claimed<'a> {
 }
 
 /// The arms that the claim compares, or which of them is missing.
-pub(crate) fn claimed_arms<'a>(study: &'a Study, claim: &Claim) -> Result<Claimed<'a>, String> {
+pub(crate) fn claimed_arms<'a>(study: &'a Study, claim: &Claim) -> Result<Claimed<'a>, Text> {
     let find = |role| {
         study.only(role).ok_or_else(|| {
             let name = role_name(role);
             let found = study.arms.iter().filter(|arm| arm.arm.role == role);
             match found.count() {
-                0 => format!("no arm has the role of {name}"),
-                n => format!("{n} arms have the role of {name}, where one is due"),
+                0 => text!(
+                    "no arm has the role of {name}",
+                    "没有充当 {name} 的方法",
+                    name,
+                ),
+                n => text!(
+                    "{n} arms have the role of {name}, where one is due",
+                    "有 {n} 种方法充当 {name}，而只应有一种",
+                    n,
+                    name,
+                ),
             }
         })
     };
-    let others: Result<Vec<&ArmRuns>, String> = claim.against.iter().map(|r| find(*r)).collect();
+    let others: Result<Vec<&ArmRuns>, Text> = claim.against.iter().map(|r| find(*r)).collect();
     let claimed = Claimed {
         ours: find(Role::Adamix)?,
         others: others?,
@@ -372,22 +458,24 @@ pub(crate) fn claimed_arms<'a>(study: &'a Study, claim: &Claim) -> Result<Claime
     // What an update costs does not hang on what is tuned.
     let waiting = claimed.all().find(|arm| study.in_tuning(arm));
     if let Some(arm) = waiting.filter(|_| claim.statistic != Statistic::UpdateCost) {
-        return Err(format!(
-            "the settings of {} are still being tuned",
-            arm.label()
+        let label = arm.label();
+        return Err(text!(
+            "the settings of {label} are still being tuned",
+            "{label} 的设置仍在调优",
+            label,
         ));
     }
     Ok(claimed)
 }
 
 /// The method whose part an arm has.
-pub(crate) fn role_name(role: Role) -> &'static str {
+pub(crate) fn role_name(role: Role) -> Text {
     match role {
-        Role::Adamix => "AdaMix",
-        Role::Adagrad => "AdaGrad",
-        Role::Adadec => "AdaDec",
-        Role::Control => "the control",
-        Role::Baseline => "a baseline",
+        Role::Adamix => "AdaMix".into(),
+        Role::Adagrad => "AdaGrad".into(),
+        Role::Adadec => "AdaDec".into(),
+        Role::Control => text!("the control", "对照"),
+        Role::Baseline => text!("a baseline", "基线"),
     }
 }
 
@@ -396,8 +484,13 @@ fn error_evidence(study: &Study, arms: &Claimed<'_>, figure: ErrorFigure) -> Evi
         return Evidence::Absent(why);
     }
     let difference = |other: &&ArmRuns| {
-        compare(study, arms.ours, other, figure)
-            .ok_or_else(|| format!("no seed has ended in both AdaMix and {}", other.label()))
+        compare(study, arms.ours, other, figure).ok_or_else(|| {
+            text!(
+                "no seed has ended in both AdaMix and {other}",
+                "没有随机种子在 AdaMix 与 {other} 中都已结束",
+                other = other.label(),
+            )
+        })
     };
     match arms.others.iter().map(difference).collect() {
         Ok(differences) => Evidence::Errors(differences),
@@ -406,15 +499,20 @@ fn error_evidence(study: &Study, arms: &Claimed<'_>, figure: ErrorFigure) -> Evi
 }
 
 /// Why an arm has no estimate although runs of it have ended, if so.
-pub(crate) fn uncounted(study: &Study, arm: &ArmRuns) -> Option<String> {
+pub(crate) fn uncounted(study: &Study, arm: &ArmRuns) -> Option<Text> {
     study.lacks_mean_image(arm).then(|| {
         let diverged = arm.diverged();
-        format!(
-            "{} of {} diverged and count{} with the mean image's error, which is not measured \
-             yet (anchors.json is missing), so the arm has no estimate",
-            count(diverged, "run"),
-            arm.label(),
-            if diverged == 1 { "s" } else { "" },
+        text!(
+            "{runs} of {arm} diverged and {count} with the mean image's error, which is not \
+             measured yet (anchors.json is missing), so the arm has no estimate",
+            "{arm} 有 {runs} 发散，{count}平均图像的误差计入，而该误差尚未测得（缺少 anchors.json），\
+             因此该方法没有估计值",
+            runs = count(diverged, RUN),
+            arm = arm.label(),
+            count = match diverged {
+                1 => text!("counts", "应按"),
+                _ => text!("count", "应按"),
+            },
         )
     })
 }
@@ -450,36 +548,49 @@ pub(crate) fn pairs(
 }
 
 /// How much of a training step AdaMix's update is, in a sentence.
-fn share_of_a_step(ours: &ArmRuns) -> String {
+fn share_of_a_step(ours: &ArmRuns) -> Text {
     let share = || {
         let entry = ours.cost.as_ref()?;
         Some(median(&entry.update_seconds)? / median(&entry.step_seconds)?)
     };
-    share().map_or_else(String::new, |share| {
-        format!(
-            " The claim is about an update, which is {} of AdaMix's training step; the table \
+    share().map_or_else(Text::default, |share| {
+        text!(
+            " The claim is about an update, which is {share} of AdaMix's training step; the table \
              below has the times of whole steps, that of convergence the time to a target.",
-            percent(share)
+            "该主张针对一次更新，更新占 AdaMix 训练步的 {share}；整步用时见下文表格，达到目标所需的时间见收敛表。",
+            share = percent(share),
         )
     })
 }
 
 fn cost_evidence(arms: &Claimed<'_>) -> Evidence {
     if arms.all().all(|arm| arm.cost.is_none()) {
-        return Evidence::Absent("the cost is not measured yet (cost.json is missing)".into());
+        return Evidence::Absent(text!(
+            "the cost is not measured yet (cost.json is missing)",
+            "开销尚未测得（缺少 cost.json）"
+        ));
     }
     let entry = |arm: &'_ ArmRuns| {
-        let cost = arm.cost.clone();
-        cost.ok_or_else(|| format!("the cost of {} is not measured yet", arm.label()))
+        let (cost, label) = (arm.cost.clone(), arm.label());
+        cost.ok_or_else(|| {
+            text!(
+                "the cost of {label} is not measured yet",
+                "{label} 的开销尚未测得",
+                label
+            )
+        })
     };
     let comparison = |other: &&ArmRuns| {
         let (ours, other) = (entry(arms.ours)?, entry(other)?);
         let ratios = update_ratios(&ours, &other);
         if ratios.is_empty() {
-            return Err("cost.json has no measured round".to_owned());
+            return Err(text!(
+                "cost.json has no measured round",
+                "cost.json 中没有实测计时"
+            ));
         }
         Ok(CostComparison {
-            declared: DECLARED
+            declared: declared_figures()
                 .map(|(_, figure)| (ours.per_parameter(figure), other.per_parameter(figure))),
             ratios,
         })
@@ -500,7 +611,7 @@ pub(crate) fn update_ratios(ours: &UpdateTimes, other: &UpdateTimes) -> Vec<f64>
 /// gradient descent on the weights, say about AdaMix; one paragraph each. The
 /// thresholds are those of the claim on the final error; without one, numbers
 /// alone.
-pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<String> {
+pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<Text> {
     let claim = experiment.claim_on(Statistic::FinalError);
     let Some(ours) = study.only(Role::Adamix) else {
         return Vec::new();
@@ -516,41 +627,57 @@ pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<
                 let estimate = mean_interval(&values, confidence)?;
                 Some((values, estimate))
             }) else {
-                return format!("No seed has ended in both AdaMix and its control, {label}.");
+                return text!(
+                    "No seed has ended in both AdaMix and its control, {label}.",
+                    "没有随机种子在 AdaMix 与其对照（{label}）中都已结束。",
+                    label,
+                );
             };
-            let numbers = format!(
-                "The final test error of {} differs from that of the control arm, {label}, by {} \
-                 ({}); the largest difference after any epoch of any seed is {}.",
-                ours.label(),
-                interval(&estimate, percent),
-                count(values.len(), "seed"),
-                percent(largest_difference(study, ours, control)),
+            let numbers = text!(
+                "The final test error of {ours} differs from that of the control arm, {label}, by \
+                 {difference} ({seeds}); the largest difference after any epoch of any seed is \
+                 {largest}.",
+                "{ours} 的最终测试误差与对照（{label}）相差 {difference}（{seeds}）；任一种子任一轮之后的最大\
+                 差值为 {largest}。",
+                ours = ours.label(),
+                label,
+                difference = interval(&estimate, percent),
+                seeds = count(values.len(), SEED),
+                largest = percent(largest_difference(study, ours, control)),
             );
             let Some(claim) = claim else {
                 return numbers;
             };
-            let few = if values.len() < claim.fewest_seeds {
-                " With so few seeds this is an estimate, not a verdict."
-            } else {
-                ""
-            };
+            let few = values.len() < claim.fewest_seeds;
             let within = |v: f64| v.abs() < claim.margin;
             let same = values.iter().all(|v| within(*v))
                 && (values.len() == 1 || within(estimate.low) && within(estimate.high));
-            if same {
-                format!(
-                    "{numbers} AdaMix cannot be told apart from its control: in this setting the \
-                     reading of AdaMix that was run is only stochastic gradient descent (SGD) in \
-                     disguise, and whatever is found above is found of SGD too.{few}"
-                )
-            } else if !few.is_empty() {
-                format!("{numbers} In these seeds AdaMix differs from its control.{few}")
-            } else {
-                format!(
-                    "{numbers} AdaMix can be told apart from its control: what is found above is \
-                     not found of SGD with the same biases.{few}"
-                )
-            }
+            let meaning = match (same, few) {
+                (true, _) => text!(
+                    " AdaMix cannot be told apart from its control: in this setting the reading of \
+                     AdaMix that was run is only stochastic gradient descent (SGD) in disguise, \
+                     and whatever is found above is found of SGD too.",
+                    "AdaMix 与其对照无法区分：在此设置下，所运行的 AdaMix 解读只是换了形式的随机梯度下降（SGD），\
+                     上文的任何结论对 SGD 同样成立。"
+                ),
+                (false, true) => text!(
+                    " In these seeds AdaMix differs from its control.",
+                    "在这些随机种子上，AdaMix 与其对照有差别。"
+                ),
+                (false, false) => text!(
+                    " AdaMix can be told apart from its control: what is found above is not found \
+                     of SGD with the same biases.",
+                    "AdaMix 与其对照可以区分：上文的结论并不适用于偏置规则相同的 SGD。"
+                ),
+            };
+            let few = match few {
+                true => text!(
+                    " With so few seeds this is an estimate, not a verdict.",
+                    "随机种子如此之少，这只是估计，不是判定。"
+                ),
+                false => Text::default(),
+            };
+            numbers + meaning + few
         })
         .collect()
 }

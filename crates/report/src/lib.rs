@@ -24,9 +24,11 @@
 mod error;
 mod figures;
 mod findings;
+mod index;
 mod load;
 mod number;
 mod page;
+mod provenance;
 mod readings;
 mod registration;
 pub mod statistics;
@@ -40,6 +42,7 @@ use std::path::Path;
 use adamix_record::write_atomically;
 
 pub use error::Error;
+pub use index::{Comparison, compare, index};
 
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -63,12 +66,13 @@ pub struct Report {
 pub fn render(folder: &Path) -> Result<Report> {
     let experiment = load::experiment(folder)?;
     let figures = figures::Figures::draw(&experiment)?;
+    let (html, _tables) = page::html(&experiment, &figures)?;
     Ok(Report {
-        html: page::html(&experiment, &figures)?,
+        html,
         summary: page::summary(&experiment),
         figures: figures
             .all()
-            .map(|figure| (figure.name.clone(), figure.wide.clone()))
+            .map(|figure| (figure.name.clone(), figure.file.clone()))
             .collect(),
     })
 }

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use adamix_record::{
     Anchors, Arm, Backend, Claim, Cost, Environment, Evaluation, Header, Outcome, Plan, PlannedRun,
-    Protocol, Role, RunId, RunRecord, SCHEMA, Statistic, TunedArm, Tuning, UpdateTimes,
-    canonical_json, read_json,
+    Protocol, Role, RunId, RunRecord, SCHEMA, Statistic, Text, TunedArm, Tuning, UpdateTimes,
+    canonical_json, read_json, text,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(crate) struct Experiment {
     /// What the runs were computed by; `None` where there is no run yet.
     pub(crate) backend: Option<Backend>,
     /// What a reader should know about the folder.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Text>,
 }
 
 /// One protocol: arms under the same settings, paired by seed.
@@ -34,7 +34,7 @@ pub(crate) struct Study {
     pub(crate) protocol: Protocol,
     /// Name for the reader. One that is tuned says so: a cell of a cross may
     /// stand there tuned and not tuned.
-    label: String,
+    label: Text,
     /// In the plan's order.
     pub(crate) arms: Vec<ArmRuns>,
     /// What was tried to choose the arms' settings, in their order; empty where
@@ -62,7 +62,7 @@ pub(crate) struct ArmRuns {
 pub(crate) struct TuningRuns {
     pub(crate) tuned: TunedArm,
     /// [`Arm::label`].
-    pub(crate) label: String,
+    pub(crate) label: Text,
     /// [`ArmRuns::style`].
     pub(crate) style: usize,
     /// Runs of each candidate, in the order of the tuning seeds.
@@ -190,19 +190,19 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
 
 /// The protocol's name for the reader. One that is tuned says so; and a cell of
 /// a cross whose name only repeats the default readings is called by them.
-fn label(plan: &Plan, protocol: &Protocol) -> String {
-    let label = &protocol.label.en;
-    if protocol.tuning.is_none() || label.to_lowercase().contains("tune") {
+fn label(plan: &Plan, protocol: &Protocol) -> Text {
+    let label = &protocol.label;
+    if protocol.tuning.is_none() || label.en.to_lowercase().contains("tune") {
         return label.clone();
     }
     let defaults = plan.details.iter().filter_map(|d| d.readings.first());
     let defaults: Vec<&str> = defaults
         .map(|reading| reading.meaning.en.as_str())
         .collect();
-    if label.split("; ").all(|part| defaults.contains(&part)) {
-        "Default readings, tuned".into()
+    if label.en.split("; ").all(|part| defaults.contains(&part)) {
+        text!("Default readings, tuned", "默认解读，调优")
     } else {
-        format!("{label}, tuned")
+        text!("{label}, tuned", "{label}，调优", label)
     }
 }
 
@@ -265,7 +265,7 @@ fn tuning_runs(
         let arm = arms.iter().find(|arm| arm.arm.name == tuned.arm);
         found.push(TuningRuns {
             tuned: tuned.clone(),
-            label: arm.map_or_else(|| tuned.arm.clone(), |arm| arm.arm.label.en.clone()),
+            label: arm.map_or_else(|| tuned.arm.as_str().into(), |arm| arm.arm.label.clone()),
             style: arm.map_or(0, |arm| arm.style),
             candidates,
         });
@@ -727,18 +727,18 @@ fn check_not_copied(path: &Path, record: &RunRecord, others: &Records) -> Result
     Ok(())
 }
 
-fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<String> {
+fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<Text> {
     let mut notes = Vec::new();
     if !left_over.is_empty() {
         let ids: Vec<&str> = left_over.keys().map(RunId::as_str).collect();
-        notes.push(format!(
-            "{} in runs/ that the plan does not list, not used here: {}.",
-            if ids.len() == 1 {
-                "One record is"
-            } else {
-                "Records are"
+        notes.push(text!(
+            "{records} in runs/ that the plan does not list, not used here: {ids}.",
+            "runs/ 中有 {records} 未列入计划，此处未使用：{ids}。",
+            records = match ids.len() {
+                1 => text!("One record is", "一份记录"),
+                _ => text!("Records are", "若干记录"),
             },
-            ids.join(", ")
+            ids = ids.join(", "),
         ));
     }
     let mut runs = studies.iter().flat_map(Study::all_runs);
@@ -746,14 +746,16 @@ fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<String> {
         let record = run.record.as_ref();
         record.is_some_and(|record| record.header.environment.dirty)
     }) {
-        notes.push(
-            "Some records come from a program built from changed, uncommitted source.".into(),
-        );
+        notes.push(text!(
+            "Some records come from a program built from changed, uncommitted source.",
+            "有的记录出自由改动过、未提交的源码构建的程序。"
+        ));
     }
     if !plan.data.canonical {
-        notes.push(format!(
-            "The data set calls itself {}, but its checksum is not the published one.",
-            plan.data.name
+        notes.push(text!(
+            "The data set calls itself {name}, but its checksum is not the published one.",
+            "数据集自称 {name}，但其校验和并非已公布的校验和。",
+            name = plan.data.name,
         ));
     }
     notes
@@ -819,7 +821,7 @@ impl Study {
     }
 
     /// Its name for the reader.
-    pub(crate) fn label(&self) -> &str {
+    pub(crate) fn label(&self) -> &Text {
         &self.label
     }
 
@@ -888,6 +890,16 @@ impl Study {
         self.by_seed(arm, |errors| errors.last().copied())
     }
 
+    /// The runs of the arm that count.
+    pub(crate) fn counted(&self, arm: &ArmRuns) -> Vec<RunId> {
+        if self.lacks_mean_image(arm) {
+            return Vec::new();
+        }
+        let counts = |run: &&Run| self.test_errors(run).is_some();
+        let runs = arm.runs.iter().filter(counts);
+        runs.map(|run| run.id.clone()).collect()
+    }
+
     /// A figure of the test errors of every run that counts, with its seed.
     pub(crate) fn by_seed<T>(
         &self,
@@ -908,10 +920,18 @@ impl Study {
     }
 }
 
+impl Run {
+    /// Its record on the reader's side, from the report's folder.
+    pub(crate) fn file(&self) -> Option<String> {
+        let name = self.path.file_name()?.to_str()?;
+        Some(format!("runs/{name}"))
+    }
+}
+
 impl ArmRuns {
     /// Its name for the reader.
-    pub(crate) fn label(&self) -> &str {
-        &self.arm.label.en
+    pub(crate) fn label(&self) -> &Text {
+        &self.arm.label
     }
 
     /// Number of runs whose state is this.

@@ -1,5 +1,7 @@
 //! Numbers as the page writes them.
 
+use adamix_record::{Text, text};
+
 use crate::statistics::Estimate;
 
 const MINUS: &str = "\u{2212}";
@@ -74,29 +76,70 @@ pub(crate) fn digits(value: f64, most: usize) -> String {
 }
 
 /// `point (low to high)`; the point alone where the interval is infinite.
-pub(crate) fn interval(estimate: &Estimate, write: impl Fn(f64) -> String) -> String {
+pub(crate) fn interval(estimate: &Estimate, write: impl Fn(f64) -> String) -> Text {
     let Estimate {
         point, low, high, ..
     } = *estimate;
+    let point = write(point);
     if low.is_finite() && high.is_finite() {
-        format!("{} ({} to {})", write(point), write(low), write(high))
+        let ends = range(write(low), write(high));
+        text!("{point} ({ends})", "{point}（{ends}）", point, ends)
     } else {
-        format!("{} (no interval from one value)", write(point))
+        text!(
+            "{point} (no interval from one value)",
+            "{point}（单个数值，无区间）",
+            point,
+        )
     }
 }
 
+/// `low to high`.
+pub(crate) fn range(low: impl Into<Text>, high: impl Into<Text>) -> Text {
+    let (low, high) = (low.into(), high.into());
+    text!("{low} to {high}", "{low} 至 {high}", low, high)
+}
+
+/// What is counted: its English name for one, and the Chinese one with its
+/// measure word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noun(&'static str, &'static str);
+
+pub(crate) const SEED: Noun = Noun("seed", "个随机种子");
+pub(crate) const RUN: Noun = Noun("run", "次运行");
+pub(crate) const TUNING_RUN: Noun = Noun("tuning run", "次调优运行");
+pub(crate) const EPOCH: Noun = Noun("epoch", "轮");
+pub(crate) const RECORD: Noun = Noun("record", "份记录");
+pub(crate) const ROUND: Noun = Noun("round", "次轮番计时");
+pub(crate) const ARM: Noun = Noun("arm", "种方法");
+pub(crate) const CANDIDATE: Noun = Noun("candidate", "组候选设置");
+
 /// `1 seed`, `2 seeds`.
-pub(crate) fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+pub(crate) fn count(n: usize, Noun(en, zh): Noun) -> Text {
+    let plural = if n == 1 { "" } else { "s" };
+    Text::new(format!("{n} {en}{plural}"), format!("{n} {zh}"))
 }
 
 /// `a, b and c`.
-pub(crate) fn listed(items: &[&str]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => (*one).into(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+pub(crate) fn listed<T: Clone + Into<Text>>(items: &[T]) -> Text {
+    let items: Vec<Text> = items.iter().cloned().map(Into::into).collect();
+    match items.as_slice() {
+        [] => Text::default(),
+        [one] => one.clone(),
+        [first @ .., last] => {
+            let first = Text::join(first, ", ", "、");
+            text!("{first} and {last}", "{first} 和 {last}", first, last)
+        }
     }
+}
+
+/// `a, b, c`.
+pub(crate) fn in_a_row(items: &[Text]) -> Text {
+    Text::join(items, ", ", "、")
+}
+
+/// `a; b; c`.
+pub(crate) fn one_by_one(items: &[Text]) -> Text {
+    Text::join(items, "; ", "；")
 }
 
 /// A name as it can stand in an address or a file's name.
@@ -136,6 +179,11 @@ mod tests {
         assert_eq!(digits(4.35000000001, 6), "4.35");
         assert_eq!(digits(1e-5, 6), "1e\u{2212}5");
         assert_eq!(p_value(0.001953125), "0.002");
-        assert_eq!(count(1, "seed"), "1 seed");
+        assert_eq!(count(1, SEED), Text::new("1 seed", "1 个随机种子"));
+        assert_eq!(count(2, EPOCH), Text::new("2 epochs", "2 轮"));
+        assert_eq!(
+            listed(&["SGD", "Adam", "AdaGrad"]),
+            Text::new("SGD, Adam and AdaGrad", "SGD、Adam 和 AdaGrad")
+        );
     }
 }

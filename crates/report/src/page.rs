@@ -1,171 +1,293 @@
 //! The page and the summary for a terminal.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use adamix_record::{Backend, DataIdentity, RunId, Statistic, canonical_json};
-use minijinja::Environment;
+use adamix_record::{Backend, DataIdentity, RunId, Statistic, Text, canonical_json, text};
 use minijinja::value::Serde;
+use minijinja::{Environment, HtmlEscape, Value};
 use serde::Serialize;
 
 use crate::Result;
 use crate::figures::{Figure, Figures, ProtocolFigures};
 use crate::findings::{Finding, control_paragraphs, findings, uncounted};
 use crate::load::{Experiment, Run, State, Study};
-use crate::number::{self, bound, count, grouped, listed, slug};
+use crate::number::{
+    self, ARM, EPOCH, Noun, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
+    one_by_one, slug,
+};
+use crate::provenance::Provenance;
 use crate::readings::{changes, deciding, reading};
-use crate::statistics::{RESAMPLES, area_under_curve};
-use crate::tables::{self, Gallery, Ledger, Table};
+use crate::statistics::RESAMPLES;
+use crate::tables::{self, Cell as TableCell, Column, Gallery, Table};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
-const STYLE: &str = include_str!("../templates/style.css");
+pub(crate) const STYLE: &str = include_str!("../templates/style.css");
+pub(crate) const SCRIPT: &str = include_str!("../templates/page.js");
 
 /// Everything that the template shows.
 #[derive(Serialize)]
 struct Page<'a> {
     style: &'static str,
-    title: String,
-    tested: String,
+    script: &'static str,
+    /// What the script needs to know of the arms, as JSON.
+    arms: &'a str,
+    /// And of the curves.
+    curves: String,
+    title: Text,
+    tested: Text,
     claims: Vec<Claim<'a>>,
     protocols: Vec<Protocol<'a>>,
     /// Number of protocols that decide, and so stand side by side at the top.
     deciding: usize,
-    sure: String,
-    runs_line: String,
-    backend: Option<&'static str>,
+    sure: Text,
+    runs_line: Text,
     readings: Option<Readings<'a>>,
     costs: Vec<Cost>,
     /// Ids of the claims about each statistic, in brackets.
     claimed: Claimed,
     mean_image_error: Option<String>,
-    reference: Option<Table>,
-    analysis: Vec<&'a str>,
-    assumptions: Table,
-    coverage: Table,
+    reference: Option<TableView>,
+    analysis: Analysis<'a>,
+    assumptions: TableView,
+    coverage: TableView,
     resamples: String,
-    notes: &'a [String],
+    notes: &'a [Text],
     data: &'a DataIdentity,
     name: &'a str,
     command: &'a str,
-    settings: Vec<(String, String)>,
-    environments: Table,
-    runs: Table,
-    tuning_runs: Option<Table>,
+    settings: Vec<(Text, String)>,
+    environments: TableView,
+    runs: TableView,
+    tuning_runs: Option<TableView>,
+    /// The runs behind the numbers, as JSON.
+    provenance: String,
 }
 
 #[derive(Serialize)]
 struct Claimed {
-    final_error: String,
-    mean_error: String,
-    update_cost: String,
+    final_error: Text,
+    mean_error: Text,
+    update_cost: Text,
+}
+
+/// The experiment's own text in paragraphs.
+#[derive(Serialize)]
+struct Analysis<'a> {
+    en: Vec<&'a str>,
+    zh: Vec<&'a str>,
 }
 
 /// A claim with what each headline protocol says about it.
 #[derive(Serialize)]
 struct Claim<'a> {
     id: &'a str,
-    text: &'a str,
-    cells: Vec<Cell<'a>>,
+    text: &'a Text,
+    cells: Vec<Cell>,
     /// The findings in full: protocols that come to the same, on a cost say,
     /// share one.
-    found: Vec<Found<'a>>,
+    found: Vec<Found>,
 }
 
 /// A finding in full.
 #[derive(Serialize)]
-struct Found<'a> {
-    protocols: Vec<&'a str>,
-    cell: Cell<'a>,
+struct Found {
+    labels: Vec<Text>,
+    /// The same as one text.
+    protocols: Text,
+    cell: Cell,
 }
 
 /// What one protocol says about one claim.
 #[derive(Clone, Serialize)]
-struct Cell<'a> {
-    protocol: &'a str,
-    verdict: &'static str,
+struct Cell {
+    protocol: Text,
+    verdict: Text,
     /// Class of the badge's colour.
     class: &'static str,
-    /// Whether the rules were fixed first, in a word.
-    registered: Option<&'static str>,
-    effect: String,
-    paragraph: String,
-    runs: Vec<&'a str>,
+    /// Whether the rules were fixed first; `None` where no record says
+    /// anything yet.
+    registered: Option<bool>,
+    effect: Text,
+    paragraph: Text,
+    /// Ids of the runs behind it, and their places among all.
+    runs: Vec<String>,
+    places: String,
 }
 
 /// One headline protocol.
 #[derive(Serialize)]
 struct Protocol<'a> {
     slug: String,
-    label: &'a str,
+    label: &'a Text,
     /// Whether it holds the arms that some claim compares.
     decides: bool,
     hash: &'a str,
-    registration: String,
+    registration: Text,
     figures: &'a ProtocolFigures,
-    notes: Vec<String>,
-    final_errors: Table,
-    final_differences: Option<Table>,
-    convergence: Option<Table>,
-    area_differences: Option<Table>,
+    notes: Vec<Text>,
+    final_errors: TableView,
+    final_differences: Option<TableView>,
+    convergence: Option<TableView>,
+    area_differences: Option<TableView>,
     gallery: Option<Gallery>,
-    control: Vec<String>,
-    ablation: Option<Table>,
-    tuning: Option<Table>,
+    control: Vec<Text>,
+    ablation: Option<TableView>,
+    tuning: Option<TableView>,
 }
 
 /// What the open details decide.
 #[derive(Serialize)]
 struct Readings<'a> {
-    deciding: Vec<String>,
-    ledger: Ledger,
+    deciding: Vec<Text>,
+    ledger: TableView,
     maps: Vec<&'a Figure>,
-    cells: Vec<ReadingCell<'a>>,
+    cells: Vec<ReadingCell>,
 }
 
 /// The evidence of a protocol with other readings than the default.
 #[derive(Serialize)]
-struct ReadingCell<'a> {
+struct ReadingCell {
     slug: String,
-    label: &'a str,
-    /// What differs from the default, in words.
-    differs: String,
-    registration: String,
-    claims: Vec<(&'a str, Cell<'a>)>,
-    notes: Vec<String>,
-    final_errors: Table,
-    final_differences: Option<Table>,
-    area_differences: Option<Table>,
-    ablation: Option<Table>,
-    tuning: Option<Table>,
+    /// Its label, what differs from the default, and what it says of the claims.
+    heading: Text,
+    registration: Text,
+    claims: Vec<(String, Cell)>,
+    notes: Vec<Text>,
+    final_errors: TableView,
+    final_differences: Option<TableView>,
+    area_differences: Option<TableView>,
+    ablation: Option<TableView>,
+    tuning: Option<TableView>,
 }
 
 /// The cost of the arms of protocols that share it.
 #[derive(Serialize)]
 struct Cost {
     /// Empty where there is only one.
-    protocols: String,
-    slug: String,
-    disagreements: Vec<String>,
-    declared: Table,
-    measured: Table,
+    protocols: Text,
+    disagreements: Vec<Text>,
+    declared: TableView,
+    measured: TableView,
 }
 
-pub(crate) fn html(experiment: &Experiment, figures: &Figures) -> Result<String> {
+/// A table as the template shows it.
+#[derive(Clone, Serialize)]
+struct TableView {
+    name: String,
+    caption: Text,
+    columns: Vec<Column>,
+    rows: Vec<RowView>,
+    /// Whether the table of the runs shows what is behind it.
+    traced: bool,
+}
+
+#[derive(Clone, Serialize)]
+struct RowView {
+    /// Places of the runs behind all its cells that have any.
+    runs: String,
+    cells: Vec<CellView>,
+}
+
+#[derive(Clone, Serialize)]
+struct CellView {
+    text: Text,
+    badge: Option<&'static str>,
+    below: Vec<Text>,
+    /// Places of the runs behind it, where they are not those of the row.
+    runs: String,
+    source: Option<&'static str>,
+}
+
+/// Takes the tables of the page down as they are shown.
+struct Shelf<'a> {
+    provenance: Provenance<'a>,
+    tables: RefCell<Vec<Table>>,
+}
+
+impl Shelf<'_> {
+    fn show(&self, table: Table) -> TableView {
+        let view = TableView {
+            name: table.name.clone(),
+            caption: table.caption.clone(),
+            columns: table.columns.clone(),
+            rows: table.rows.iter().map(|row| self.row(row)).collect(),
+            traced: table
+                .rows
+                .iter()
+                .flatten()
+                .any(|cell| !cell.runs.is_empty())
+                && !["runs", "tuning-runs"].contains(&table.name.as_str()),
+        };
+        self.tables.borrow_mut().push(table);
+        view
+    }
+
+    fn show_any(&self, table: Option<Table>) -> Option<TableView> {
+        table.map(|table| self.show(table))
+    }
+
+    fn row(&self, cells: &[TableCell]) -> RowView {
+        let places = cells.iter().map(|cell| self.provenance.places(&cell.runs));
+        let places: Vec<String> = places.collect();
+        let mut some = places.iter().filter(|places| !places.is_empty());
+        let shared = some
+            .next()
+            .filter(|first| some.all(|other| other == *first));
+        let shared = shared.cloned().unwrap_or_default();
+        RowView {
+            cells: cells
+                .iter()
+                .zip(places)
+                .map(|(cell, runs)| CellView {
+                    text: cell.text.clone(),
+                    badge: cell.badge,
+                    below: cell.below.clone(),
+                    runs: if shared.is_empty() {
+                        runs
+                    } else {
+                        String::new()
+                    },
+                    source: cell.source,
+                })
+                .collect(),
+            runs: shared,
+        }
+    }
+}
+
+/// The page, and the tables in it.
+pub(crate) fn html(experiment: &Experiment, figures: &Figures) -> Result<(String, Vec<Table>)> {
     let plan = &experiment.plan;
+    let shelf = Shelf {
+        provenance: Provenance::of(experiment),
+        tables: RefCell::default(),
+    };
     let headline = experiment.headline().zip(&figures.protocols);
     let page = Page {
         style: STYLE,
+        script: SCRIPT,
+        arms: &figures.arms,
+        curves: figures.curves(),
         title: title(experiment),
         tested: tested(experiment),
-        claims: claims(experiment),
+        claims: claims(experiment, &shelf),
         protocols: headline
-            .map(|(study, figures)| protocol(experiment, study, figures))
+            .map(|(study, figures)| protocol(experiment, study, figures, &shelf))
             .collect::<Result<_>>()?,
         deciding: experiment.deciding().count(),
         sure: how_sure(experiment),
-        runs_line: runs_line(experiment),
-        backend: experiment.backend.map(backend),
-        readings: readings(experiment, figures),
-        costs: costs(experiment),
+        runs_line: match experiment.backend {
+            None => runs_line(experiment) + text!(".", "。"),
+            Some(backend) => text!(
+                "{runs}; computed by {backend}.",
+                "{runs}；由{backend}计算。",
+                runs = runs_line(experiment),
+                backend = self::backend(backend),
+            ),
+        },
+        readings: readings(experiment, figures, &shelf),
+        costs: costs(experiment, &shelf),
         claimed: Claimed {
             final_error: claimed(experiment, Statistic::FinalError),
             mean_error: claimed(experiment, Statistic::MeanError),
@@ -175,47 +297,85 @@ pub(crate) fn html(experiment: &Experiment, figures: &Figures) -> Result<String>
             .anchors
             .as_ref()
             .map(|anchors| number::error(anchors.mean_image_test_error)),
-        reference: tables::reference(experiment),
-        analysis: paragraphs(&plan.analysis.en),
-        assumptions: tables::assumptions(experiment),
-        coverage: tables::coverage(),
+        reference: shelf.show_any(tables::reference(experiment)),
+        analysis: Analysis {
+            en: paragraphs(&plan.analysis.en),
+            zh: paragraphs(&plan.analysis.zh),
+        },
+        assumptions: shelf.show(tables::assumptions(experiment)),
+        coverage: shelf.show(tables::coverage()),
         resamples: grouped(RESAMPLES as u64),
         notes: &experiment.notes,
         data: &plan.data,
         name: &plan.name,
         command: &plan.command,
         settings: settings(experiment)?,
-        environments: tables::environments(experiment),
-        runs: tables::runs(experiment),
-        tuning_runs: tables::tuning_runs(experiment),
+        environments: shelf.show(tables::environments(experiment)),
+        runs: shelf.show(tables::runs(experiment)),
+        tuning_runs: shelf.show_any(tables::tuning_runs(experiment)),
+        provenance: shelf.provenance.json()?,
     };
     let mut environment = Environment::new();
+    add_both(&mut environment);
     environment.add_template("index.html", TEMPLATE)?;
     let template = environment.get_template("index.html")?;
-    Ok(template.render(Serde(&page))?)
+    let html = template.render(Serde(&page))?;
+    Ok((html, shelf.tables.into_inner()))
+}
+
+/// Lets a template write texts in both languages.
+pub(crate) fn add_both(environment: &mut Environment<'_>) {
+    environment.add_filter("both", both);
+    environment.add_function("both", |en: &str, zh: &str| in_both(en, zh));
+}
+
+/// A text in both languages, of which the style shows one; what is the same in
+/// both stands once.
+fn both(value: &Value) -> Value {
+    let form = |key: &str| {
+        let form = value.get_attr(key).ok()?;
+        Some(HtmlEscape(form.as_str()?).to_string())
+    };
+    match (form("en"), form("zh")) {
+        (Some(en), Some(zh)) => in_both(&en, &zh),
+        _ => Value::from_safe_string(HtmlEscape(&value.to_string()).to_string()),
+    }
+}
+
+/// The same of markup.
+fn in_both(en: &str, zh: &str) -> Value {
+    Value::from_safe_string(match en == zh {
+        true => en.to_owned(),
+        false => format!("<span lang=\"en\">{en}</span><span lang=\"zh-Hans\">{zh}</span>"),
+    })
 }
 
 /// The claims, each with one cell a headline protocol.
-fn claims(experiment: &Experiment) -> Vec<Claim<'_>> {
+fn claims<'a>(experiment: &'a Experiment, shelf: &Shelf<'_>) -> Vec<Claim<'a>> {
     let claims = experiment.plan.claims.iter();
     let mut claims: Vec<Claim<'_>> = claims
         .map(|claim| Claim {
             id: &claim.id,
-            text: &claim.text.en,
+            text: &claim.text,
             cells: Vec::new(),
             found: Vec::new(),
         })
         .collect();
     for study in experiment.deciding() {
         for (claim, finding) in claims.iter_mut().zip(findings(experiment, study)) {
-            let cell = cell(study, finding);
-            let same = |found: &&mut Found<'_>| {
+            let cell = cell(study, finding, shelf);
+            let same = |found: &&mut Found| {
                 found.cell.paragraph == cell.paragraph && found.cell.registered == cell.registered
             };
+            let label = study.label().clone();
             match claim.found.iter_mut().find(same) {
-                Some(found) => found.protocols.push(study.label()),
+                Some(found) => {
+                    found.labels.push(label);
+                    found.protocols = listed(&found.labels);
+                }
                 None => claim.found.push(Found {
-                    protocols: vec![study.label()],
+                    protocols: label.clone(),
+                    labels: vec![label],
                     cell: cell.clone(),
                 }),
             }
@@ -225,26 +385,33 @@ fn claims(experiment: &Experiment) -> Vec<Claim<'_>> {
     claims
 }
 
-fn cell<'a>(study: &'a Study, finding: Finding<'a>) -> Cell<'a> {
+fn cell(study: &Study, finding: Finding<'_>, shelf: &Shelf<'_>) -> Cell {
+    let registration = &study.registration;
     Cell {
-        protocol: study.label(),
+        protocol: study.label().clone(),
         verdict: finding.verdict.name(),
         class: finding.class(),
-        registered: study.registration.name(),
-        runs: finding.runs.iter().map(|id| id.as_str()).collect(),
+        registered: registration.name().map(|_| registration.holds()),
+        runs: finding.runs.iter().map(|id| id.to_string()).collect(),
+        places: shelf.provenance.places(finding.runs.iter().copied()),
         effect: finding.effect,
         paragraph: finding.paragraph,
     }
+}
+
+/// What keeps arms of a protocol from having an estimate, a sentence each.
+fn notes(study: &Study) -> Vec<Text> {
+    let uncounted = study.arms.iter().filter_map(|arm| uncounted(study, arm));
+    uncounted.map(|why| why + text!(".", "。")).collect()
 }
 
 fn protocol<'a>(
     experiment: &'a Experiment,
     study: &'a Study,
     figures: &'a ProtocolFigures,
+    shelf: &Shelf<'_>,
 ) -> Result<Protocol<'a>> {
-    let last = |errors: &[f64]| errors.last().copied();
-    let claim = |statistic| experiment.claim_on(statistic);
-    let uncounted = study.arms.iter().filter_map(|arm| uncounted(study, arm));
+    let differences = |statistic| shelf.show_any(tables::differences(experiment, study, statistic));
     Ok(Protocol {
         slug: slug(&study.protocol.name),
         label: study.label(),
@@ -254,93 +421,97 @@ fn protocol<'a>(
         hash: &study.protocol.hash,
         registration: study.registration.sentence(),
         figures,
-        notes: uncounted.map(|why| format!("{why}.")).collect(),
-        final_errors: tables::final_errors(study),
-        final_differences: tables::differences(
-            study,
-            claim(Statistic::FinalError),
-            "Final test error",
-            last,
-        ),
-        convergence: tables::convergence(study),
-        area_differences: tables::differences(
-            study,
-            claim(Statistic::MeanError),
-            "Mean test error over the epochs",
-            area_under_curve,
-        ),
+        notes: notes(study),
+        final_errors: shelf.show(tables::final_errors(study)),
+        final_differences: differences(Statistic::FinalError),
+        convergence: shelf.show_any(tables::convergence(study)),
+        area_differences: differences(Statistic::MeanError),
         gallery: tables::gallery(study)?,
         control: control_paragraphs(experiment, study),
-        ablation: tables::ablation(study),
-        tuning: tables::tuning(study),
+        ablation: shelf.show_any(tables::ablation(study)),
+        tuning: shelf.show_any(tables::tuning(study)),
     })
 }
 
 /// `None` where the plan has no open detail.
-fn readings<'a>(experiment: &'a Experiment, figures: &'a Figures) -> Option<Readings<'a>> {
-    let plan = &experiment.plan;
-    if plan.details.is_empty() {
+fn readings<'a>(
+    experiment: &'a Experiment,
+    figures: &'a Figures,
+    shelf: &Shelf<'_>,
+) -> Option<Readings<'a>> {
+    if experiment.plan.details.is_empty() {
         return None;
     }
     let changes = changes(experiment);
     let others = experiment.studies.iter().filter(|s| !s.is_headline());
-    let last = |errors: &[f64]| errors.last().copied();
     Some(Readings {
         deciding: deciding(experiment, &changes),
-        ledger: tables::ledger(experiment, &changes),
+        ledger: shelf.show(tables::ledger(experiment, &changes)),
         maps: [&figures.readings, &figures.tuned_readings]
             .into_iter()
             .flatten()
             .collect(),
         cells: others
-            .map(|study| {
-                let differs = study.changed.iter().filter_map(|place| {
-                    let detail = plan.details.get(*place)?;
-                    let reading = &detail.readings[reading(experiment, study, *place)?];
-                    Some(format!("{} {}", detail.label.en, reading.name))
-                });
-                let findings = findings(experiment, study).into_iter();
-                let uncounted = study.arms.iter().filter_map(|arm| uncounted(study, arm));
-                let claim = |statistic| experiment.claim_on(statistic);
-                ReadingCell {
-                    slug: slug(&study.protocol.name),
-                    label: study.label(),
-                    differs: differs.collect::<Vec<_>>().join(", "),
-                    registration: study.registration.sentence(),
-                    claims: findings
-                        .map(|finding| (finding.claim.id.as_str(), cell(study, finding)))
-                        .collect(),
-                    notes: uncounted.map(|why| format!("{why}.")).collect(),
-                    final_errors: tables::final_errors(study),
-                    final_differences: tables::differences(
-                        study,
-                        claim(Statistic::FinalError),
-                        "Final test error",
-                        last,
-                    ),
-                    area_differences: tables::differences(
-                        study,
-                        claim(Statistic::MeanError),
-                        "Mean test error over the epochs",
-                        area_under_curve,
-                    ),
-                    ablation: tables::ablation(study),
-                    tuning: tables::tuning(study),
-                }
-            })
+            .map(|study| reading_cell(experiment, study, shelf))
             .collect(),
     })
 }
 
+fn reading_cell(experiment: &Experiment, study: &Study, shelf: &Shelf<'_>) -> ReadingCell {
+    let differs = study.changed.iter().filter_map(|place| {
+        let detail = experiment.plan.details.get(*place)?;
+        let name = &detail.readings[reading(experiment, study, *place)?].name;
+        Some(text!(
+            "{detail} {name}",
+            "{detail} {name}",
+            detail = &detail.label,
+            name
+        ))
+    });
+    let differs = in_a_row(&differs.collect::<Vec<_>>());
+    let findings = findings(experiment, study);
+    let verdicts: Vec<Text> = findings
+        .iter()
+        .map(|finding| {
+            let (id, verdict) = (&finding.claim.id, finding.verdict.name());
+            text!("{id} {verdict}", "{id} {verdict}", id, verdict)
+        })
+        .collect();
+    let mut heading = study.label().clone();
+    if differs != heading {
+        heading += text!(" ({differs})", "（{differs}）", differs);
+    }
+    if !verdicts.is_empty() {
+        let verdicts = one_by_one(&verdicts);
+        heading += text!(": {verdicts}", "：{verdicts}", verdicts);
+    }
+    let differences = |statistic| shelf.show_any(tables::differences(experiment, study, statistic));
+    ReadingCell {
+        slug: slug(&study.protocol.name),
+        heading,
+        registration: study.registration.sentence(),
+        claims: findings
+            .into_iter()
+            .map(|finding| (finding.claim.id.clone(), cell(study, finding, shelf)))
+            .collect(),
+        notes: notes(study),
+        final_errors: shelf.show(tables::final_errors(study)),
+        final_differences: differences(Statistic::FinalError),
+        area_differences: differences(Statistic::MeanError),
+        ablation: shelf.show_any(tables::ablation(study)),
+        tuning: shelf.show_any(tables::tuning(study)),
+    }
+}
+
 /// One entry for headline protocols whose arms cost the same; one that holds
 /// fewer of them goes with it.
-fn costs(experiment: &Experiment) -> Vec<Cost> {
+fn costs(experiment: &Experiment, shelf: &Shelf<'_>) -> Vec<Cost> {
     let Some(cost) = &experiment.cost else {
         return Vec::new();
     };
     let key = |study: &Study| -> Vec<_> {
         let arms = study.arms.iter();
-        let of = |arm: &crate::load::ArmRuns| Some((arm.label().to_owned(), arm.cost.clone()?));
+        let of = |arm: &crate::load::ArmRuns| Some((arm.label().clone(), arm.cost.clone()?));
         arms.filter_map(of).collect()
     };
     let mut alike: Vec<(Vec<_>, Vec<&Study>)> = Vec::new();
@@ -358,51 +529,58 @@ fn costs(experiment: &Experiment) -> Vec<Cost> {
         .iter()
         .filter_map(|(_, studies)| {
             let study = *studies.first()?;
-            let labels: Vec<&str> = studies.iter().map(|study| study.label()).collect();
+            let labels: Vec<&Text> = studies.iter().map(|study| study.label()).collect();
             Some(Cost {
                 protocols: if alone {
-                    String::new()
+                    Text::default()
                 } else {
                     listed(&labels)
                 },
-                slug: slug(&study.protocol.name),
                 disagreements: tables::disagreements(study),
-                declared: tables::declared(study),
-                measured: tables::measured(study, cost),
+                declared: shelf.show(tables::declared(study)),
+                measured: shelf.show(tables::measured(study, cost)),
             })
         })
         .collect()
 }
 
 /// ` (C1)`: the claims about a statistic, for a heading.
-fn claimed(experiment: &Experiment, statistic: Statistic) -> String {
+fn claimed(experiment: &Experiment, statistic: Statistic) -> Text {
     let claims = experiment.plan.claims.iter();
-    let ids: Vec<&str> = claims
+    let ids: Vec<Text> = claims
         .filter(|claim| claim.statistic == statistic)
-        .map(|claim| claim.id.as_str())
+        .map(|claim| claim.id.as_str().into())
         .collect();
     match ids.as_slice() {
-        [] => String::new(),
-        ids => format!(" ({})", ids.join(", ")),
+        [] => Text::default(),
+        ids => text!(" ({ids})", "（{ids}）", ids = in_a_row(ids)),
     }
 }
 
 /// What is set, with a heading each: of every headline protocol for all arms,
 /// then arm by arm.
-fn settings(experiment: &Experiment) -> Result<Vec<(String, String)>> {
+fn settings(experiment: &Experiment) -> Result<Vec<(Text, String)>> {
     let mut settings = Vec::new();
     let alone = experiment.headline().count() == 1;
     for study in experiment.headline() {
         let protocol = &study.protocol;
-        let named = |what: &str| match alone {
-            true => what.to_owned(),
-            false => format!("{}: {what}", study.label()),
+        let named = |what: Text| match alone {
+            true => what,
+            false => text!(
+                "{study}: {what}",
+                "{study}：{what}",
+                study = study.label(),
+                what
+            ),
         };
-        settings.push((named("All arms"), pretty(&protocol.settings)?));
+        let all = text!("All arms", "全部方法");
+        settings.push((named(all), pretty(&protocol.settings)?));
         for arm in &protocol.arms {
-            let label = &arm.label.en;
-            settings.push((named(&format!("{label}, weights")), pretty(&arm.weights)?));
-            settings.push((named(&format!("{label}, biases")), pretty(&arm.biases)?));
+            let label = &arm.label;
+            let weights = text!("{label}, weights", "{label}，连接权重", label);
+            let biases = text!("{label}, biases", "{label}，偏置", label);
+            settings.push((named(weights), pretty(&arm.weights)?));
+            settings.push((named(biases), pretty(&arm.biases)?));
         }
     }
     Ok(settings)
@@ -411,7 +589,7 @@ fn settings(experiment: &Experiment) -> Result<Vec<(String, String)>> {
 /// Plain text for a terminal: the runs, then one line a claim for each headline
 /// protocol.
 pub(crate) fn summary(experiment: &Experiment) -> String {
-    let mut text = format!("{}\n  {}\n", title(experiment), runs_line(experiment));
+    let mut text = format!("{}\n  {}\n", title(experiment).en, runs_line(experiment).en);
     let alone = experiment.deciding().count() == 1;
     for study in experiment.deciding() {
         let findings = findings(experiment, study);
@@ -420,10 +598,10 @@ pub(crate) fn summary(experiment: &Experiment) -> String {
             .iter()
             .map(|finding| finding.claim.text.en.as_str());
         let claims = width(claims.collect()).unwrap_or(0);
-        let verdicts = findings.iter().map(|finding| finding.verdict.name());
-        let verdicts = width(verdicts.collect()).unwrap_or(0);
+        let names: Vec<Text> = findings.iter().map(|f| f.verdict.name()).collect();
+        let verdicts = width(names.iter().map(|name| name.en.as_str()).collect()).unwrap_or(0);
         if !alone {
-            text += &format!("  {}\n", study.label());
+            text += &format!("  {}\n", study.label().en);
         }
         for finding in &findings {
             let claim = &finding.claim;
@@ -431,8 +609,8 @@ pub(crate) fn summary(experiment: &Experiment) -> String {
                 "  {} {:claims$}  {:verdicts$}  {}\n",
                 claim.id,
                 claim.text.en,
-                finding.verdict.name(),
-                finding.effect
+                finding.verdict.name().en,
+                finding.effect.en
             );
         }
         if study.registration.name().is_some() && !study.registration.holds() {
@@ -441,89 +619,99 @@ pub(crate) fn summary(experiment: &Experiment) -> String {
     }
     if !experiment.plan.details.is_empty() {
         for sentence in deciding(experiment, &changes(experiment)) {
-            text += &format!("  {sentence}\n");
+            text += &format!("  {}\n", sentence.en);
         }
     }
     text
 }
 
 /// The experiment's title; what is not MNIST says so.
-fn title(experiment: &Experiment) -> String {
+pub(crate) fn title(experiment: &Experiment) -> Text {
     let plan = &experiment.plan;
-    let (title, data) = (&plan.title.en, plan.data.name.to_uppercase());
-    if experiment.is_mnist() || title.contains(&data) {
+    let (title, data) = (&plan.title, plan.data.name.to_uppercase());
+    if experiment.is_mnist() || title.en.contains(&data) {
         title.clone()
     } else {
-        format!("{data}: {title}")
+        text!("{data}: {title}", "{data}：{title}", data, title)
     }
 }
 
 /// What was tested, in a few sentences.
-fn tested(experiment: &Experiment) -> String {
+fn tested(experiment: &Experiment) -> Text {
     let studies: Vec<&Study> = match experiment.headline().next() {
         Some(_) => experiment.headline().collect(),
         None => experiment.studies.iter().collect(),
     };
-    let mut arms: Vec<&str> = Vec::new();
+    let mut arms: Vec<&Text> = Vec::new();
     for arm in studies.iter().flat_map(|study| &study.arms) {
         if !arms.contains(&arm.label()) {
             arms.push(arm.label());
         }
     }
     // What differs between protocols is given for each of them.
-    let each = |figure: &dyn Fn(&Study) -> String| {
-        let mut found: Vec<String> = Vec::new();
+    let each = |figure: &dyn Fn(&Study) -> Text| {
+        let mut found: Vec<Text> = Vec::new();
         for figure in studies.iter().map(|study| figure(study)) {
             if !found.contains(&figure) {
                 found.push(figure);
             }
         }
-        found.join(" or ")
+        Text::join(&found, " or ", "或 ")
     };
     let sizes = each(&|study| {
         let sizes = study.protocol.layer_sizes.iter();
         let sizes: Vec<String> = sizes.map(usize::to_string).collect();
-        sizes.join("-")
+        sizes.join("-").into()
     });
-    let code = each(&|study| {
-        let code = study.protocol.layer_sizes.last();
-        code.map_or_else(|| "a few".into(), usize::to_string)
+    let code = each(&|study| match study.protocol.layer_sizes.last() {
+        Some(code) => code.to_string().into(),
+        None => text!("a few", "若干"),
     });
     let protocols = match studies.as_slice() {
-        [] | [_] => String::new(),
+        [] | [_] => Text::default(),
         several => {
-            let labels: Vec<String> = several
+            let labels: Vec<Text> = several
                 .iter()
-                .map(|study| format!("\u{201c}{}\u{201d}", study.label()))
+                .map(|study| {
+                    let label = study.label();
+                    text!("\u{201c}{label}\u{201d}", "“{label}”", label)
+                })
                 .collect();
-            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-            format!(
-                " They did so under {} protocols, side by side on this page: {}.",
-                several.len(),
-                listed(&labels)
+            text!(
+                " They did so under {n} protocols, side by side on this page: {labels}.",
+                "训练按 {n} 种方案进行，在本页并列：{labels}。",
+                n = several.len(),
+                labels = listed(&labels),
             )
         }
     };
-    format!(
-        "{} each trained the same deep autoencoder ({sizes} units and back), a network that \
-         squeezes an image of the data set {} into {code} numbers and rebuilds it from them, for \
-         {} (passes over {} training images) from {} (numbers that fix every random draw).\
-         {protocols} The measure is the reconstruction error: the squared difference between an \
-         image and its reconstruction, summed over pixels and averaged over {} test images; lower \
-         is better.",
-        match arms.as_slice() {
-            [] => "No arm".to_owned(),
+    text!(
+        "{arms} each trained the same deep autoencoder ({sizes} units and back), a network that \
+         squeezes an image of the data set {data} into {code} numbers and rebuilds it from them, \
+         for {epochs} (passes over {train} training images) from {seeds} (numbers that fix every \
+         random draw).{protocols} The measure is the reconstruction error: the squared difference \
+         between an image and its reconstruction, summed over pixels and averaged over {test} \
+         test images; lower is better.",
+        "{arms} 各自训练同一个深度自编码器（{sizes} 个单元，再逆序还原），即把数据集 {data} 的一幅图像压缩为 \
+         {code} 个数、再由这些数重构图像的网络；训练 {epochs}（一轮即遍历 {train} 幅训练图像一次），使用 {seeds}\
+         （决定全部随机抽取的数）。{protocols}衡量指标是重构误差：图像与其重构之差的平方，按像素求和，再对 {test} \
+         幅测试图像取平均；越低越好。",
+        arms = match arms.as_slice() {
+            [] => text!("No arm", "没有方法"),
             arms => listed(arms),
         },
-        experiment.plan.data.name.to_uppercase(),
-        each(&|study| count(study.epochs() as usize, "epoch")),
-        each(&|study| grouped(study.protocol.train_images as u64)),
-        each(&|study| count(study.protocol.seeds.len(), "seed")),
-        each(&|study| grouped(study.protocol.test_images as u64)),
+        sizes,
+        data = experiment.plan.data.name.to_uppercase(),
+        code,
+        epochs = each(&|study| count(study.epochs() as usize, EPOCH)),
+        train = each(&|study| grouped(study.protocol.train_images as u64).into()),
+        seeds = each(&|study| count(study.protocol.seeds.len(), SEED)),
+        protocols,
+        test = each(&|study| grouped(study.protocol.test_images as u64).into()),
     )
 }
 
-fn how_sure(experiment: &Experiment) -> String {
+fn how_sure(experiment: &Experiment) -> Text {
     let claims = &experiment.plan.claims;
     let needed = claims
         .iter()
@@ -535,33 +723,42 @@ fn how_sure(experiment: &Experiment) -> String {
         .filter(|study| needed.is_some_and(|needed| study.protocol.seeds.len() < needed))
         .collect();
     let few = match (few.first(), needed) {
-        (Some(study), Some(needed)) => format!(
-            " With {} {} gives estimates of errors and no verdict on them, which needs {needed}.",
-            count(study.protocol.seeds.len(), "seed"),
-            if experiment.deciding().count() == 1 {
-                "this page".to_owned()
-            } else {
-                format!("the protocol \u{201c}{}\u{201d}", study.label())
-            }
+        (Some(study), Some(needed)) => text!(
+            " With {seeds} {which} gives estimates of errors and no verdict on them, which needs \
+             {needed}.",
+            "{which}只有 {seeds}，因此给出误差的估计值而不作判定，判定需要 {needed} 个。",
+            seeds = count(study.protocol.seeds.len(), SEED),
+            which = match experiment.deciding().count() {
+                1 => text!("this page", "本页"),
+                _ => text!(
+                    "the protocol \u{201c}{study}\u{201d}",
+                    "“{study}”方案",
+                    study = study.label(),
+                ),
+            },
+            needed,
         ),
-        _ => String::new(),
+        _ => Text::default(),
     };
     let confidence = claims.first().map_or(0.95, |claim| claim.confidence);
-    format!(
+    text!(
         "All arms of a seed share one start and one order of images, so they are compared seed by \
-         seed. Intervals cover the chance of the seeds at {}; they do not cover our reading of \
-         the paper, whose formulas and constants we do not know (see the assumptions).{few}",
-        bound(confidence)
+         seed. Intervals cover the chance of the seeds at {confidence}; they do not cover our \
+         reading of the paper, whose formulas and constants we do not know (see the \
+         assumptions).{few}",
+        "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。置信区间以 {confidence} 的水平\
+         涵盖随机种子带来的偶然性；它不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}",
+        confidence = bound(confidence),
+        few,
     )
 }
 
 /// `30 runs planned: 29 completed, 1 failed`; runs of the tuning apart.
-fn runs_line(experiment: &Experiment) -> String {
+pub(crate) fn runs_line(experiment: &Experiment) -> Text {
     let studies = || experiment.studies.iter();
-    let mut line = states("run", studies().flat_map(Study::runs));
+    let mut parts = vec![states(RUN, studies().flat_map(Study::runs))];
     if studies().any(|study| study.tuning_runs().next().is_some()) {
-        line += "; ";
-        line += &states("tuning run", studies().flat_map(Study::tuning_runs));
+        parts.push(states(TUNING_RUN, studies().flat_map(Study::tuning_runs)));
     }
     let waiting: Vec<(&Study, usize)> = studies()
         .map(|study| {
@@ -570,62 +767,77 @@ fn runs_line(experiment: &Experiment) -> String {
         })
         .filter(|(_, arms)| *arms > 0)
         .collect();
-    let each: Vec<String> = match waiting.len() {
+    let each: Vec<Text> = match waiting.len() {
         0..=3 => waiting
             .iter()
-            .map(|(study, n)| format!("{} of \u{201c}{}\u{201d}", count(*n, "arm"), study.label()))
+            .map(|(study, n)| {
+                text!(
+                    "{arms} of \u{201c}{study}\u{201d}",
+                    "“{study}”的 {arms}",
+                    arms = count(*n, ARM),
+                    study = study.label(),
+                )
+            })
             .collect(),
-        n => vec![format!(
-            "{} of {n} protocols",
-            count(waiting.iter().map(|(_, n)| n).sum(), "arm")
+        n => vec![text!(
+            "{arms} of {n} protocols",
+            "{n} 个方案的 {arms}",
+            arms = count(waiting.iter().map(|(_, n)| n).sum(), ARM),
+            n,
         )],
     };
     if !each.is_empty() {
-        let each: Vec<&str> = each.iter().map(String::as_str).collect();
-        line += &format!(
-            "; still in tuning, with no run planned yet: {}",
-            listed(&each)
-        );
+        parts.push(text!(
+            "still in tuning, with no run planned yet: {each}",
+            "仍在调优、尚未计划运行：{each}",
+            each = listed(&each),
+        ));
     }
-    line
+    one_by_one(&parts)
 }
 
-fn states<'a>(what: &str, runs: impl Iterator<Item = &'a Run>) -> String {
+fn states<'a>(what: Noun, runs: impl Iterator<Item = &'a Run>) -> Text {
     // Shared by arms or protocols, a run counts once.
     let runs: BTreeMap<&RunId, &State> = runs.map(|run| (&run.id, &run.state)).collect();
-    let name = |state: &State| match state {
-        State::Completed => "completed",
-        State::Stopped { .. } => "stopped early",
-        State::Diverged { .. } => "diverged",
-        State::Failed { .. } => "failed",
-        State::Running { .. } => "still running",
-        State::Missing => "missing",
+    let kind = |state: &State| match state {
+        State::Completed => 0,
+        State::Stopped { .. } => 1,
+        State::Diverged { .. } => 2,
+        State::Failed { .. } => 3,
+        State::Running { .. } => 4,
+        State::Missing => 5,
     };
-    let order = [
-        "completed",
-        "stopped early",
-        "diverged",
-        "failed",
-        "still running",
-        "missing",
+    let names = [
+        text!("completed", "完成"),
+        text!("stopped early", "提前停止"),
+        text!("diverged", "发散"),
+        text!("failed", "失败"),
+        text!("still running", "仍在运行"),
+        text!("missing", "缺失"),
     ];
-    let counts: Vec<String> = order
+    let counts: Vec<Text> = names
         .iter()
-        .map(|kind| (runs.values().filter(|s| name(s) == *kind).count(), kind))
+        .enumerate()
+        .map(|(place, name)| (runs.values().filter(|s| kind(s) == place).count(), name))
         .filter(|(n, _)| *n > 0)
-        .map(|(n, kind)| format!("{n} {kind}"))
+        .map(|(n, name)| text!("{n} {name}", "{name} {n} 次", n, name))
         .collect();
-    let planned = format!("{} planned", count(runs.len(), what));
+    let planned = count(runs.len(), what);
     match counts.as_slice() {
-        [] => planned,
-        counts => format!("{planned}: {}", counts.join(", ")),
+        [] => text!("{planned} planned", "计划 {planned}", planned),
+        counts => text!(
+            "{planned} planned: {counts}",
+            "计划 {planned}：{counts}",
+            planned,
+            counts = in_a_row(counts),
+        ),
     }
 }
 
-fn backend(backend: Backend) -> &'static str {
+fn backend(backend: Backend) -> Text {
     match backend {
-        Backend::Cpu => "the processor (CPU)",
-        Backend::Cuda => "a graphics processor (CUDA)",
+        Backend::Cpu => text!("the processor (CPU)", "处理器（CPU）"),
+        Backend::Cuda => text!("a graphics processor (CUDA)", "图形处理器（CUDA）"),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the open details decide: every protocol beside the default readings.
 
-use adamix_record::{Claim, Role, Statistic};
+use adamix_record::{Claim, Role, Statistic, Text, text};
 
 use crate::findings::{Finding, claimed_arms, compare, findings};
 use crate::load::{ArmRuns, Experiment, Study};
-use crate::number::{listed, percent, ratio};
+use crate::number::{in_a_row, listed, percent, ratio};
+use crate::tables::claim_name;
 use crate::verdict::Verdict;
 
 /// A protocol with another reading of one detail, and what it says.
@@ -58,9 +59,10 @@ pub(crate) fn not_run(study: &Study, claim: &Claim) -> bool {
 
 /// What a finding comes to, coarsely: a verdict or, with too few seeds for one,
 /// the sign of the estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
-    Verdict(&'static str),
+    /// Its name.
+    Verdict(Text),
     /// Whether AdaMix is lower than, or as fast as, each arm it is compared with.
     Sign(bool),
 }
@@ -77,7 +79,7 @@ impl Finding<'_> {
         (!self.compared.is_empty()).then(|| compared.all(|c| c.estimate.point < level))
     }
 
-    fn verdict_if_any(&self) -> Option<&'static str> {
+    fn verdict_if_any(&self) -> Option<Text> {
         match self.verdict {
             Verdict::TooFewSeeds { .. } | Verdict::Impossible(_) => None,
             _ => Some(self.verdict.name()),
@@ -97,41 +99,51 @@ impl Finding<'_> {
 }
 
 impl Answer {
-    fn words(self, claim: &Claim) -> &'static str {
+    fn words(&self, claim: &Claim) -> Text {
         match (self, claim.statistic) {
-            (Self::Verdict(name), _) => name,
-            (Self::Sign(true), Statistic::UpdateCost) => "faster than each",
-            (Self::Sign(true), _) => "lower than each",
-            (Self::Sign(false), Statistic::UpdateCost) => "not faster than each",
-            (Self::Sign(false), _) => "not lower than each",
+            (Self::Verdict(name), _) => name.clone(),
+            (Self::Sign(true), Statistic::UpdateCost) => {
+                text!("faster than each", "比每种方法都快")
+            }
+            (Self::Sign(true), _) => text!("lower than each", "低于每种方法"),
+            (Self::Sign(false), Statistic::UpdateCost) => {
+                text!("not faster than each", "并非比每种方法都快")
+            }
+            (Self::Sign(false), _) => text!("not lower than each", "并非低于每种方法"),
         }
     }
 
     /// With what it is the answer of.
-    fn with_default(self, claim: &Claim) -> String {
+    fn with_default(&self, claim: &Claim) -> Text {
         let words = self.words(claim);
         match self {
-            Self::Verdict(_) => format!("{words} with the default readings"),
-            Self::Sign(_) => format!(
+            Self::Verdict(_) => text!(
+                "{words} with the default readings",
+                "默认解读下{words}",
+                words,
+            ),
+            Self::Sign(_) => text!(
                 "by the estimates, with too few seeds for a verdict, AdaMix is {words} of the \
-                 others with the default readings"
+                 others with the default readings",
+                "随机种子太少，不足以判定；按估计值，默认解读下 AdaMix {words}",
+                words,
             ),
         }
     }
 }
 
 /// With too few seeds for a verdict, on which side the estimates are.
-pub(crate) fn side(finding: &Finding<'_>) -> Option<String> {
+pub(crate) fn side(finding: &Finding<'_>) -> Option<Text> {
     let Verdict::TooFewSeeds { .. } = finding.verdict else {
         return None;
     };
-    let answer = Answer::Sign(finding.below_all()?);
-    Some(format!("by estimate {}", answer.words(finding.claim)))
+    let words = Answer::Sign(finding.below_all()?).words(finding.claim);
+    Some(text!("by estimate {words}", "按估计值{words}", words))
 }
 
 /// One sentence a claim: which open details decide it. Where some protocols
 /// are tuned, they are compared among themselves.
-pub(crate) fn deciding(experiment: &Experiment, changes: &[Change<'_>]) -> Vec<String> {
+pub(crate) fn deciding(experiment: &Experiment, changes: &[Change<'_>]) -> Vec<Text> {
     let of_kind = |tuned: bool| {
         let changes: Vec<&Change<'_>> = changes
             .iter()
@@ -147,25 +159,29 @@ pub(crate) fn deciding(experiment: &Experiment, changes: &[Change<'_>]) -> Vec<S
     both.concat()
 }
 
-fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool) -> Vec<String> {
+fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool) -> Vec<Text> {
     let plan = &experiment.plan;
     let default = experiment.deciding().find(|s| s.is_tuned() == tuned);
     let default = default.map(|study| findings(experiment, study));
     let claims = plan.claims.iter().enumerate();
     claims
         .map(|(index, claim)| {
-            let name = format!("{}, {}", claim.id, claim.text.en);
+            let name = claim_name(claim);
             let name = match tuned {
-                true => format!("{name}, settings tuned"),
+                true => text!("{name}, settings tuned", "{name}，设置经过调优", name),
                 false => name,
             };
             let Some(default) = default.as_ref().map(|findings| &findings[index]) else {
-                return format!("{name}: no protocol has the default readings to compare with.");
+                return text!(
+                    "{name}: no protocol has the default readings to compare with.",
+                    "{name}：没有采用默认解读的方案可供比较。",
+                    name,
+                );
             };
             let (mut turned, mut same, mut open) = (Vec::new(), Vec::new(), Vec::new());
             let mut answer = None;
             for (place, detail) in plan.details.iter().enumerate() {
-                let label = detail.label.en.as_str();
+                let label = &detail.label;
                 let mut changed = Vec::new();
                 let (mut known, mut unknown) = (0, Vec::new());
                 for change in changes.iter().filter(|change| change.detail == place) {
@@ -175,40 +191,62 @@ fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool)
                         unknown.push(reading);
                         continue;
                     };
-                    answer = answer.or(Some(old));
                     known += 1;
                     if new != old {
-                        changed.push(format!("{reading}: {}", new.words(claim)));
+                        let words = new.words(claim);
+                        changed.push(text!(
+                            "{reading}: {words}",
+                            "{reading}：{words}",
+                            reading,
+                            words
+                        ));
                     }
+                    answer = answer.or(Some(old));
                 }
+                let with = |what: Text| text!("{label} ({what})", "{label}（{what}）", label, what);
                 if !unknown.is_empty() {
-                    open.push(format!("{label} ({})", listed(&unknown)));
+                    open.push(with(listed(&unknown)));
                 }
                 if !changed.is_empty() {
-                    turned.push(format!("{label} ({})", changed.join(", ")));
+                    turned.push(with(in_a_row(&changed)));
                 } else if known > 0 {
-                    same.push(label);
+                    same.push(label.clone());
                 }
             }
             let Some(answer) = answer else {
-                return format!("{name}: nothing to compare yet.");
+                return text!(
+                    "{name}: nothing to compare yet.",
+                    "{name}：尚无可比较的结果。",
+                    name
+                );
             };
             let old = answer.with_default(claim);
             let mut sentence = match turned.as_slice() {
-                [] => format!("{name}: {old}; no open detail that was run changes the answer"),
-                turned => {
-                    let turned: Vec<&str> = turned.iter().map(String::as_str).collect();
-                    format!("{name}: {old}; the answer hangs on {}", listed(&turned))
-                }
+                [] => text!(
+                    "{name}: {old}; no open detail that was run changes the answer",
+                    "{name}：{old}；已运行的未明细节均不改变结论",
+                    name,
+                    old,
+                ),
+                turned => text!(
+                    "{name}: {old}; the answer hangs on {turned}",
+                    "{name}：{old}；结论取决于 {turned}",
+                    name,
+                    old,
+                    turned = listed(turned),
+                ),
             };
             if !turned.is_empty() && !same.is_empty() {
-                sentence += &format!(", not on {}", listed(&same));
+                sentence += text!(", not on {same}", "，与 {same} 无关", same = listed(&same));
             }
             if !open.is_empty() {
-                let open: Vec<&str> = open.iter().map(String::as_str).collect();
-                sentence += &format!("; without a result yet: {}", listed(&open));
+                sentence += text!(
+                    "; without a result yet: {open}",
+                    "；尚无结果：{open}",
+                    open = listed(&open),
+                );
             }
-            sentence + "."
+            sentence + text!(".", "。")
         })
         .collect()
 }
@@ -219,7 +257,7 @@ pub(crate) struct Cross {
     /// Short names of the details that the rows and, last, the columns run over.
     pub(crate) details: Vec<String>,
     /// Their names for the reader.
-    pub(crate) labels: Vec<String>,
+    pub(crate) labels: Vec<Text>,
     /// The readings that each row stands for.
     pub(crate) rows: Vec<Vec<String>>,
     pub(crate) columns: Vec<String>,
@@ -300,7 +338,7 @@ pub(crate) fn cross(experiment: &Experiment, tuned: bool) -> Option<Cross> {
         labels: over_rows
             .iter()
             .chain([column])
-            .map(|detail| plan.details[*detail].label.en.clone())
+            .map(|detail| plan.details[*detail].label.clone())
             .collect(),
         cells: rows
             .iter()
@@ -353,7 +391,7 @@ fn known(experiment: &Experiment, study: &Study) -> CrossCell {
 }
 
 /// The effect beside each arm, a line each.
-pub(crate) fn effects(finding: &Finding<'_>) -> Vec<String> {
+pub(crate) fn effects(finding: &Finding<'_>) -> Vec<Text> {
     let compared = finding.compared.iter();
     compared
         .map(|compared| {
@@ -361,10 +399,11 @@ pub(crate) fn effects(finding: &Finding<'_>) -> Vec<String> {
                 Statistic::UpdateCost => ratio,
                 _ => percent,
             };
-            format!(
-                "{} against {}",
-                crate::number::interval(&compared.estimate, write),
-                compared.other.label()
+            text!(
+                "{effect} against {other}",
+                "{effect}，对比 {other}",
+                effect = crate::number::interval(&compared.estimate, write),
+                other = compared.other.label(),
             )
         })
         .collect()

@@ -15,10 +15,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use adamix_record::{Plan, RunId};
+use adamix_record::{Plan, Protocol, RunId, Text, text};
 
 use crate::load::{Run, Study};
-use crate::number::{count, listed};
+use crate::number::{RECORD, count, listed, one_by_one};
 
 /// Under which hashes the records of a protocol were written. Records of a
 /// protocol's tuning count too.
@@ -28,8 +28,8 @@ pub(crate) struct Registration {
     /// Records that carry the protocol's own hash.
     own: usize,
     /// Records that carry the hash of another protocol which lists the same
-    /// run, by that protocol's label.
-    shared: BTreeMap<String, usize>,
+    /// run, by that protocol's English label.
+    shared: BTreeMap<String, (Text, usize)>,
     /// Planned runs without a record.
     outstanding: usize,
     /// Records that carry any other hash.
@@ -61,7 +61,10 @@ impl Registration {
                 other.hash == *hash && other.runs.iter().chain(tuned).any(|r| r.run_id == run.id)
             });
             match lender {
-                Some(lender) => *found.shared.entry(lender.label.en.clone()).or_default() += 1,
+                Some(Protocol { label, .. }) => {
+                    let shared = found.shared.entry(label.en.clone());
+                    shared.or_insert_with(|| (label.clone(), 0)).1 += 1;
+                }
                 None => found.foreign.push(run.id.clone()),
             }
         }
@@ -69,7 +72,7 @@ impl Registration {
     }
 
     fn records(&self) -> usize {
-        self.own + self.shared.values().sum::<usize>() + self.foreign.len()
+        self.own + self.shared.values().map(|(_, n)| n).sum::<usize>() + self.foreign.len()
     }
 
     /// Whether the verdicts may be called pre-registered.
@@ -90,69 +93,90 @@ impl Registration {
 
     /// What the hashes say, in a word or two; `None` where no record says
     /// anything yet.
-    pub(crate) fn name(&self) -> Option<&'static str> {
+    pub(crate) fn name(&self) -> Option<Text> {
         match self.is_open() {
             true => None,
-            _ if self.holds() => Some("fixed before the first run"),
-            _ => Some("not pre-registered"),
+            _ if self.holds() => Some(text!("fixed before the first run", "首次运行之前已固定")),
+            _ => Some(text!("not pre-registered", "未预先登记")),
         }
     }
 
     /// What the hashes say, in full.
-    pub(crate) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> Text {
         let hash = self.short_hash();
         let records = self.records();
         if self.is_open() {
-            return format!(
-                "No record of its own yet. The rules, settings, seeds and arms have the hash {hash}\u{2026}; \
-                 every record will carry the one it was written under."
+            return text!(
+                "No record of its own yet. The rules, settings, seeds and arms have the hash \
+                 {hash}\u{2026}; every record will carry the one it was written under.",
+                "尚无自己的记录。规则、设置、随机种子和各方法的哈希为 {hash}\u{2026}；每份记录都将带有\
+                 写入时所依据的哈希。",
+                hash,
             );
         }
-        let shared: Vec<String> = self
-            .shared
-            .iter()
-            .map(|(label, n)| {
-                format!(
-                    "{n} {} by the protocol \u{201c}{label}\u{201d} too and {} its hash, which \
-                     covers the same rules of the claims and the settings and seeds of these runs",
-                    if *n == 1 { "is listed" } else { "are listed" },
-                    carry(*n),
-                )
-            })
-            .collect();
-        let own = format!(
-            "{} of {} {} it",
-            self.own,
-            count(records, "record"),
-            carry(self.own)
+        let shared = self.shared.values().map(|(label, n)| {
+            text!(
+                "{n} {listed} by the protocol \u{201c}{label}\u{201d} too and {carry} its hash, \
+                 which covers the same rules of the claims and the settings and seeds of these runs",
+                "{n} {listed}“{label}”方案，{carry}其哈希，该哈希涵盖同样的主张规则以及这些运行的设置与随机种子",
+                n,
+                listed = match *n {
+                    1 => text!("is listed", "份同时列入"),
+                    _ => text!("are listed", "份同时列入"),
+                },
+                carry = carry(*n),
+                label,
+            )
+        });
+        let own = text!(
+            "{own} of {records} {carry} it",
+            "{records} 中有 {own} 份{carry}此哈希",
+            own = self.own,
+            records = count(records, RECORD),
+            carry = carry(self.own),
         );
-        let found = std::iter::once(own).chain(shared);
-        let found = found.collect::<Vec<_>>().join("; ");
+        let found: Vec<Text> = std::iter::once(own).chain(shared).collect();
+        let found = one_by_one(&found);
         if self.holds() {
-            return format!("Fixed before the first run (hash {hash}\u{2026}): {found}.");
+            return text!(
+                "Fixed before the first run (hash {hash}\u{2026}): {found}.",
+                "首次运行之前已固定（哈希 {hash}\u{2026}）：{found}。",
+                hash,
+                found,
+            );
         }
         if self.foreign.is_empty() {
-            return format!(
+            return text!(
                 "Not pre-registered: nothing shows that this choice of arms and seeds (hash \
-                 {hash}\u{2026}) was fixed before the runs, for {found}."
+                 {hash}\u{2026}) was fixed before the runs, for {found}.",
+                "未预先登记：没有证据表明所比较的方法与随机种子（哈希 {hash}\u{2026}）在运行之前已固定，因为 {found}。",
+                hash,
+                found,
             );
         }
         let ids: Vec<&str> = self.foreign.iter().map(RunId::as_str).collect();
-        format!(
-            "Not pre-registered (hash {hash}\u{2026}): {found}; {} written under other \
-             rules, settings, seeds or arms, or by another experiment: {}. The verdicts stand, \
+        text!(
+            "Not pre-registered (hash {hash}\u{2026}): {found}; {foreign} written under other \
+             rules, settings, seeds or arms, or by another experiment: {ids}. The verdicts stand, \
              but these records do not show that their rules were fixed first.",
-            match ids.len() {
-                1 => "1 was".to_owned(),
-                n => format!("{n} were"),
+            "未预先登记（哈希 {hash}\u{2026}）：{found}；{foreign}是在其他规则、设置、随机种子或方法之下，\
+             或由另一实验写入的：{ids}。判定仍然有效，但这些记录不能证明规则在先。",
+            hash,
+            found,
+            foreign = match ids.len() {
+                1 => text!("1 was", "1 份"),
+                n => text!("{n} were", "{n} 份", n),
             },
-            listed(&ids)
+            ids = listed(&ids),
         )
     }
 }
 
-fn carry(n: usize) -> &'static str {
-    if n == 1 { "carries" } else { "carry" }
+fn carry(n: usize) -> Text {
+    match n {
+        1 => text!("carries", "带有"),
+        _ => text!("carry", "带有"),
+    }
 }
 
 fn written_under(run: &Run) -> Option<&String> {

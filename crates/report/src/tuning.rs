@@ -1,7 +1,7 @@
 //! What tuning tried and what came of it. All errors here are on the
 //! validation images; none is ever mixed with a test error.
 
-use adamix_record::Axis;
+use adamix_record::{Axis, Text, text};
 use serde_json::Value;
 
 use crate::load::{Run, State, Study, TuningRuns};
@@ -64,15 +64,17 @@ pub(crate) fn tried(runs: &[Run]) -> Tried {
 
 /// What the axis called learning rate is, where it is not eta itself, in a
 /// sentence with a space before it.
-pub(crate) fn meaning_of_rate(study: &Study) -> String {
+pub(crate) fn meaning_of_rate(study: &Study) -> Text {
     let arms = study.tuning.iter();
     let scaled = arms.filter(|arm| arm.rate_is_of_small_gradients());
-    let scaled: Vec<&str> = scaled.map(|arm| arm.label.as_str()).collect();
+    let scaled: Vec<Text> = scaled.map(|arm| arm.label.clone()).collect();
     match scaled.as_slice() {
-        [] => String::new(),
-        arms => format!(
-            " For {} the learning rate is that of small gradients, eta divided by the root of K.",
-            listed(arms)
+        [] => Text::default(),
+        arms => text!(
+            " For {arms} the learning rate is that of small gradients, eta divided by the root of \
+             K.",
+            "对 {arms}，学习率指小梯度时的学习率，即 eta 除以 K 的平方根。",
+            arms = listed(arms),
         ),
     }
 }

@@ -2,7 +2,7 @@
 //! in the experiment file before any run; what is here reads no record, so it
 //! can be checked case by case.
 
-use adamix_record::Claim;
+use adamix_record::{Claim, Text, text};
 
 use crate::statistics::{Difference, Estimate, mean_interval, standard_deviation, values_needed};
 
@@ -18,7 +18,7 @@ pub enum Evidence {
     /// Costs beside those of each arm that the claim names.
     Costs(Vec<CostComparison>),
     /// Something that the rule needs is not there; the text says what.
-    Absent(String),
+    Absent(Text),
 }
 
 /// The cost of AdaMix beside another arm's.
@@ -52,19 +52,19 @@ pub enum Verdict {
         seeds: usize,
     },
     /// No verdict can be given; the text says why.
-    Impossible(String),
+    Impossible(Text),
 }
 
 impl Verdict {
     /// The verdict in a word or two.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> Text {
         match self {
-            Self::Reproduced => "reproduced",
-            Self::Contradicted => "contradicted",
-            Self::NoPracticalDifference => "no practical difference",
-            Self::Undecided { .. } => "undecided",
-            Self::TooFewSeeds { .. } => "too few seeds",
-            Self::Impossible(_) => "no verdict",
+            Self::Reproduced => text!("reproduced", "已复现"),
+            Self::Contradicted => text!("contradicted", "与主张相反"),
+            Self::NoPracticalDifference => text!("no practical difference", "无实际差异"),
+            Self::Undecided { .. } => text!("undecided", "尚无定论"),
+            Self::TooFewSeeds { .. } => text!("too few seeds", "随机种子太少"),
+            Self::Impossible(_) => text!("no verdict", "无法判定"),
         }
     }
 }
@@ -82,7 +82,7 @@ pub fn contradicting_interval(claim: &Claim, values: &[f64]) -> Option<Estimate>
 
 /// Applies the claim's rule to the evidence.
 pub fn verdict(claim: &Claim, evidence: &Evidence) -> Verdict {
-    let nothing = || Verdict::Impossible("there is nothing to compare".into());
+    let nothing = || Verdict::Impossible(text!("there is nothing to compare", "没有可比较的结果"));
     match evidence {
         Evidence::Absent(why) => Verdict::Impossible(why.clone()),
         Evidence::Errors(against) => {
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn absent_evidence_gives_no_verdict() {
-        let why = "no arm is AdaGrad".to_owned();
+        let why = Text::same("no arm is AdaGrad");
         assert_eq!(
             verdict(
                 &claim(Statistic::FinalError),

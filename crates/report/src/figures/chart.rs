@@ -4,14 +4,17 @@
 use std::f64::consts::TAU;
 use std::ops::Range;
 
+use adamix_record::{Text, text};
 use minijinja::HtmlEscape;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
 use plotters::coord::types::RangedCoordf64;
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use serde_json::{Value, json};
 
+use super::language::coded;
+use super::svg::{Dashed, Dots, Svg, Tag};
 use crate::number::digits;
 use crate::{Error, Result};
 
@@ -21,13 +24,15 @@ pub(super) const PX: i32 = 4;
 const LINE: i32 = 18 * PX;
 /// Width of a letter, taken generously: nothing may depend on installed fonts.
 const LETTER: i32 = 9 * PX;
+/// Height of the letters of all text.
+const FONT: i32 = 13 * PX;
 /// The text's colour.
 pub(super) const INK: RGBColor = RGBColor(0x1b, 0x1b, 0x1b);
 
 /// Where a figure is drawn, in units of the drawing.
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<Svg<'a>, Shift>;
 /// What drawing comes to. It cannot fail in memory.
-pub(super) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
+pub(super) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::convert::Infallible>>;
 
 /// The two shapes of a figure; a page shows the one that fits the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +47,8 @@ pub(super) enum Width {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     pub(super) color: RGBColor,
-    /// Length of a dash and of the gap after it.
-    dash: (i32, i32),
+    /// Length of a dash and of the gap after it; `None` for a whole line.
+    dash: Option<(i32, i32)>,
     /// A regular polygon: its number of corners, and the part of a turn that
     /// the first lies from the top.
     mark: (u32, f64),
@@ -58,16 +63,23 @@ const COLORS: [RGBColor; 6] = [
     RGBColor(0x7d, 0x62, 0x00),
     RGBColor(0x55, 0x55, 0x55),
 ];
-const SOLID: (i32, i32) = (i32::MAX, 0);
-const DASHES: [(i32, i32); 5] = [SOLID, (28, 16), (10, 18), (60, 20), (20, 36)];
+const DASHES: [Option<(i32, i32)>; 5] = [
+    None,
+    Some((28, 16)),
+    Some((10, 18)),
+    Some((60, 20)),
+    Some((20, 36)),
+];
+/// Corners of what is drawn as a disc.
+const DISC: u32 = 16;
 /// Disc, square, triangle, diamond, triangle upside down.
-const MARKS: [(u32, f64); 5] = [(16, 0.0), (4, 0.125), (3, 0.0), (4, 0.0), (3, 0.5)];
+const MARKS: [(u32, f64); 5] = [(DISC, 0.0), (4, 0.125), (3, 0.0), (4, 0.0), (3, 0.5)];
 
 impl Style {
     /// A line that is no arm's.
     pub(super) const LIMIT: Self = Self {
         color: INK,
-        dash: (16, 12),
+        dash: Some((16, 12)),
         mark: (0, 0.0),
     };
 
@@ -82,13 +94,38 @@ impl Style {
     }
 
     pub(super) fn line(self, area: &Area, points: Vec<(i32, i32)>) -> Drawn {
-        let (dash, gap) = self.dash;
-        let style = self.color.stroke_width(8);
-        area.draw(&DashedPathElement::new(points, dash, gap, style))
+        area.draw(&Dashed {
+            points,
+            dash: self.dash,
+            style: self.color.stroke_width(8),
+        })
+    }
+
+    /// What the page's script needs to draw in this style; lengths in pixels.
+    pub(super) fn data(self) -> Value {
+        let RGBColor(r, g, b) = self.color;
+        let (corners, turn) = self.mark;
+        let dash = self.dash.map_or_else(Vec::new, |(dash, gap)| {
+            [dash, gap].map(|n| f64::from(n) / f64::from(PX)).to_vec()
+        });
+        json!({
+            "color": format!("#{r:02x}{g:02x}{b:02x}"),
+            "dash": dash,
+            "mark": [corners, turn],
+        })
+    }
+
+    /// Many pale discs in one element, where marks would fill the page.
+    pub(super) fn dots(self, area: &Area, points: Vec<(i32, i32)>, radius: i32) -> Drawn {
+        let style = self.color.mix(0.25).stroke_width(2 * radius as u32);
+        area.draw(&Dots { points, style })
     }
 
     /// The mark, with the area of a disc of this radius.
     pub(super) fn mark(self, area: &Area, at: (i32, i32), radius: i32, opacity: f64) -> Drawn {
+        if self.mark.0 == DISC {
+            return area.draw(&Circle::new(at, radius, self.color.mix(opacity).filled()));
+        }
         let outline = self.outline(at, radius);
         if outline.is_empty() {
             return Ok(());
@@ -120,33 +157,50 @@ impl Style {
     }
 }
 
+/// Draws into a group with data for the page's script.
+pub(super) fn group(area: &Area, data: &[(&str, &str)], draw: impl FnOnce() -> Drawn) -> Drawn {
+    let data = data.iter().map(|(key, value)| {
+        let value = HtmlEscape(value);
+        format!(" data-{key}=\"{value}\"")
+    });
+    area.draw(&Tag(format!("<g{}>", data.collect::<String>())))?;
+    draw()?;
+    area.draw(&Tag("</g>".into()))
+}
+
 /// How text looks.
-pub(super) fn text(color: RGBColor) -> TextStyle<'static> {
-    // plotters writes the size divided by 1.24: 13 pixels.
-    let font = ("system-ui, sans-serif", f64::from(13 * PX) * 1.24);
+pub(super) fn ink(color: RGBColor) -> TextStyle<'static> {
+    // Of the font's size plotters needs no more than the room for labels.
+    let font = ("system-ui, sans-serif", f64::from(FONT) * 1.24);
     font.into_font().color(&color)
 }
 
 /// Writes a name beside `at`, in the middle of its height.
-pub(super) fn label(area: &Area, name: &str, style: Style, at: (i32, i32), side: HPos) -> Drawn {
+pub(super) fn label(area: &Area, name: &Text, style: Style, at: (i32, i32), side: HPos) -> Drawn {
     label_in(area, name, style.color, at, side)
 }
 
 /// Writes a name at `at`, in the middle of its height, in any colour.
 pub(super) fn label_in(
     area: &Area,
-    name: &str,
+    name: &Text,
     color: RGBColor,
     at: (i32, i32),
     side: HPos,
 ) -> Drawn {
-    let style = text(color).pos(Pos::new(side, VPos::Center));
-    area.draw_text(name, &style, at)
+    let style = ink(color).pos(Pos::new(side, VPos::Center));
+    area.draw_text(&coded(name), &style, at)
 }
 
 /// Room for the longest of these names, at most half the figure.
-pub(super) fn room<'a>(names: impl Iterator<Item = &'a str>, width: Width) -> i32 {
-    let letters = names.map(|name| name.chars().count()).max().unwrap_or(0);
+pub(super) fn room<'a>(names: impl Iterator<Item = &'a Text>, width: Width) -> i32 {
+    // A Chinese character is about as wide as one and a half Latin letters.
+    let letters = |text: &str| -> usize {
+        let halves = text.chars().map(|c| if c.is_ascii() { 2 } else { 3 });
+        halves.sum::<usize>().div_ceil(2)
+    };
+    let letters = names.map(|name| name.en.chars().count().max(letters(&name.zh)));
+    let letters = letters.max().unwrap_or(0);
     let most = width.units() / 2;
     i32::try_from(letters).map_or(most, |n| n.saturating_mul(LETTER).min(most))
 }
@@ -160,35 +214,28 @@ impl Width {
     }
 }
 
-/// Draws an SVG of this height with a text alternative.
+/// Draws an SVG of this height. Its text alternative is what the elements with
+/// the ids `name-title` and `name-desc` say.
 pub(super) fn svg(
     name: &str,
-    [title, description]: [&str; 2],
     width: Width,
     height: i32,
     draw: impl FnOnce(&Area) -> Drawn,
 ) -> Result<String> {
     let width_units = width.units();
     let mut text = String::new();
-    let area = SVGBackend::with_string(&mut text, (width_units as u32, height as u32));
+    let area = Svg::new(&mut text, (width_units as u32, height as u32));
     let area = area.into_drawing_area();
     draw(&area)
         .and_then(|()| area.present())
         .map_err(|e| Error::Figure(e.to_string()))?;
     drop(area);
-    let (_, body) = text.split_once('>').unwrap_or_default();
-    let id = match width {
-        Width::Wide => format!("figure-{name}"),
-        Width::Narrow => format!("figure-{name}-narrow"),
-    };
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width_units} {height}\" \
-         width=\"{}\" height=\"{}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\n\
-         <title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>{body}",
+         width=\"{}\" height=\"{}\" font-family=\"system-ui, sans-serif\" font-size=\"{FONT}\" \
+         role=\"img\" aria-labelledby=\"{name}-title {name}-desc\">\n{text}</svg>\n",
         width_units / PX,
         height / PX,
-        HtmlEscape(title),
-        HtmlEscape(description),
     ))
 }
 
@@ -235,30 +282,63 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
 
 /// A curve over epochs, or other whole numbers.
 pub(super) struct Curve {
-    pub(super) label: String,
+    /// Name of its arm in the plan, where it is an arm's.
+    pub(super) arm: Option<String>,
+    pub(super) label: Text,
     pub(super) style: Style,
     pub(super) points: Vec<(u64, f64)>,
-    /// The outline of the band around it; empty for none.
+    /// The outline of the band around it, its lower side first; empty for none.
     pub(super) band: Vec<(u64, f64)>,
+    /// What it is the mean of, by seed; empty where that is too much for a page.
+    pub(super) seeds: Vec<(u64, Vec<f64>)>,
+}
+
+/// The numbers of curves as the page's script reads them, to show them one by
+/// one and to draw them on other axes.
+pub(super) fn data([x_title, y_title]: [&Text; 2], curves: &[Curve]) -> Value {
+    let curves = curves.iter().map(|curve| {
+        let numbers =
+            |values: &mut dyn Iterator<Item = f64>| -> Vec<Value> { values.map(short).collect() };
+        let mut data = curve.style.data();
+        data["arm"] = json!(curve.arm);
+        data["label"] = json!(curve.label);
+        data["x"] = curve.points.iter().map(|(x, _)| *x).collect();
+        data["y"] = numbers(&mut curve.points.iter().map(|(_, y)| *y)).into();
+        let side = curve.band.len() / 2;
+        let low = curve.band.iter().take(side).map(|(_, y)| *y);
+        let high = curve.band.iter().skip(side).rev().map(|(_, y)| *y);
+        data["low"] = numbers(&mut { low }).into();
+        data["high"] = numbers(&mut { high }).into();
+        let seeds = curve.seeds.iter();
+        let seeds = seeds.map(|(seed, values)| json!([seed, numbers(&mut values.iter().copied())]));
+        data["seeds"] = seeds.collect();
+        data
+    });
+    json!({"x": x_title, "y": y_title, "curves": curves.collect::<Vec<_>>()})
+}
+
+/// To five significant digits: what a reader can use, in fewer bytes.
+fn short(value: f64) -> Value {
+    format!("{value:.4e}")
+        .parse::<f64>()
+        .map_or(Value::Null, |v| json!(v))
 }
 
 /// Draws curves over epochs.
 pub(super) fn over_epochs(
     name: &str,
-    alternative: [&str; 2],
-    y_title: &str,
+    y_title: &Text,
     curves: &[Curve],
     width: Width,
 ) -> Result<String> {
-    over(name, alternative, ["epoch", y_title], curves, width)
+    over(name, [&text!("epoch", "轮"), y_title], curves, width)
 }
 
 /// Draws curves over whole numbers on a logarithmic axis. Their names stand at
 /// their ends or, where there is no room, in a key above.
 pub(super) fn over(
     name: &str,
-    alternative: [&str; 2],
-    [x_title, y_title]: [&str; 2],
+    [x_title, y_title]: [&Text; 2],
     curves: &[Curve],
     width: Width,
 ) -> Result<String> {
@@ -274,8 +354,8 @@ pub(super) fn over(
     let last = points().map(|(epoch, _)| *epoch).max().unwrap_or(0);
     let range = logarithmic_range(points().map(|(_, value)| *value));
 
-    svg(name, alternative, width, above + inside + below, |area| {
-        let names = curves.iter().map(|curve| curve.label.as_str());
+    svg(name, width, above + inside + below, |area| {
+        let names = curves.iter().map(|curve| &curve.label);
         let right = if wide { room(names, width) } else { 0 };
         let heights = range.clone().log_scale().with_key_points(ticks(&range, 8));
         let mut chart = ChartBuilder::on(area)
@@ -290,48 +370,62 @@ pub(super) fn over(
             .bold_line_style(INK.mix(0.2).stroke_width(4))
             .axis_style(INK.mix(0.5).stroke_width(4))
             .set_all_tick_mark_size(4 * PX)
-            .label_style(text(INK))
+            .label_style(ink(INK))
             .x_labels(if wide { 9 } else { 6 })
             .y_label_formatter(&|value| digits(*value, 6))
-            .x_desc(x_title)
+            .x_desc(coded(x_title))
             .draw()?;
-        area.draw_text(y_title, &text(INK), (4 * PX, above - 26 * PX))?;
+        area.draw_text(&coded(y_title), &ink(INK), (4 * PX, above - 26 * PX))?;
 
         // A wide interval can leave the range.
         let at = |(epoch, value): &(u64, f64)| {
             let value = value.clamp(range.start, range.end);
             chart.plotting_area().map_coordinate(&(*epoch, value))
         };
+        let (across, down) = chart.plotting_area().get_pixel_range();
+        let frame = format!(
+            "{} {} {} {} {first} {last} {} {}",
+            across.start, down.start, across.end, down.end, range.start, range.end
+        );
+        group(area, &[("frame", &frame)], || Ok(()))?;
+        let of_arm = |curve: &Curve, draw: &dyn Fn() -> Drawn| match &curve.arm {
+            Some(arm) => group(area, &[("arm", arm)], draw),
+            None => draw(),
+        };
         for curve in curves.iter().filter(|curve| !curve.band.is_empty()) {
             let outline: Vec<_> = curve.band.iter().map(at).collect();
-            area.draw(&Polygon::new(outline, curve.style.color.mix(0.16)))?;
+            let band = Polygon::new(outline, curve.style.color.mix(0.16));
+            of_arm(curve, &|| area.draw(&band))?;
         }
         let mut ends = Vec::new();
-        for Curve { style, points, .. } in curves {
-            let points: Vec<_> = points.iter().map(at).collect();
+        for curve in curves {
+            let points: Vec<_> = curve.points.iter().map(at).collect();
             ends.push(points.last().copied().unwrap_or_default());
-            style.line(area, points.clone())?;
-            // About eight, so that they do not run together.
-            let every = points.len().div_ceil(8).max(1);
-            for point in points.into_iter().rev().step_by(every) {
-                style.mark(area, point, 4 * PX, 1.0)?;
-            }
+            of_arm(curve, &|| {
+                curve.style.line(area, points.clone())?;
+                // About eight, so that they do not run together.
+                let every = points.len().div_ceil(8).max(1);
+                let mut marked = points.iter().rev().step_by(every);
+                marked.try_for_each(|point| curve.style.mark(area, *point, 4 * PX, 1.0))
+            })?;
         }
         let heights: Vec<i32> = ends.iter().map(|(_, y)| *y).collect();
         let placed = spread(&heights, above + inside);
         for (i, curve) in curves.iter().enumerate() {
             let (style, key) = (curve.style, LINE * i as i32 + 12 * PX);
-            let at = if wide {
-                let (x, y) = ends[i];
-                let lead = [(x + 6 * PX, y), (x + 18 * PX, placed[i])];
-                area.draw(&PathElement::new(lead, INK.mix(0.3).stroke_width(4)))?;
-                (x + 22 * PX, placed[i])
-            } else {
-                style.line(area, vec![(4 * PX, key), (38 * PX, key)])?;
-                style.mark(area, (21 * PX, key), 4 * PX, 1.0)?;
-                (42 * PX, key)
-            };
-            label(area, &curve.label, style, at, HPos::Left)?;
+            of_arm(curve, &|| {
+                let at = if wide {
+                    let (x, y) = ends[i];
+                    let lead = [(x + 6 * PX, y), (x + 18 * PX, placed[i])];
+                    area.draw(&PathElement::new(lead, INK.mix(0.3).stroke_width(4)))?;
+                    (x + 22 * PX, placed[i])
+                } else {
+                    style.line(area, vec![(4 * PX, key), (38 * PX, key)])?;
+                    style.mark(area, (21 * PX, key), 4 * PX, 1.0)?;
+                    (42 * PX, key)
+                };
+                label(area, &curve.label, style, at, HPos::Left)
+            })?;
         }
         Ok(())
     })
@@ -397,18 +491,20 @@ mod tests {
     }
 
     #[test]
-    fn names_and_descriptions_are_escaped() {
+    fn names_are_escaped() {
         let curve = Curve {
+            arm: Some("\"a".into()),
             label: "<a & b>".into(),
             style: Style::of(0),
             points: vec![(0, 2.0), (3, -1.0)],
             band: vec![(0, f64::NEG_INFINITY), (0, f64::INFINITY)],
+            seeds: Vec::new(),
         };
         for width in [Width::Wide, Width::Narrow] {
-            let svg = over_epochs("x", ["\"", "<"], "y", std::slice::from_ref(&curve), width);
+            let svg = over_epochs("x", &"y".into(), std::slice::from_ref(&curve), width);
             let svg = svg.unwrap();
             assert!(svg.contains("&lt;a &amp; b&gt;"), "{svg}");
-            assert!(svg.contains("&lt;</desc>"), "{svg}");
+            assert!(svg.contains("<g data-arm=\"&quot;a\">"), "{svg}");
         }
     }
 

@@ -1,30 +1,41 @@
 //! Test error against epoch: the mean over seeds with its interval.
 
-use super::Figure;
-use super::chart::{Curve, Style, over_epochs};
+use adamix_record::{Text, text};
+
+use super::chart::{Curve, Style, data, over_epochs};
+use super::{Figure, Words};
 use crate::Result;
 use crate::load::Study;
-use crate::number;
+use crate::number::{self, in_a_row};
 use crate::statistics::{Estimate, mean_interval};
 
-pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
-    let curves = curves(study);
+/// With `seeds`, the page holds the curve of each.
+pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Figure>> {
+    let curves = curves(study, seeds);
     if curves.is_empty() {
         return Ok(None);
     }
-    let title = "Test error against epoch";
-    let description = description(study, &curves);
-    let caption = format!(
-        "Reconstruction error on the test images after each epoch (one pass over the training \
-         images), on a logarithmic scale: mean over the seeds and, shaded, the 95\u{202f}% \
-         Student interval of that mean (left out for an arm with a diverged run, whose mean holds the \
-         error of the mean image). Epoch 0 is the shared start. Bands wider than the frame are cut there. {description}"
-    );
-    let draw = |width| over_epochs(name, [title, &description], "test error", &curves, width);
-    Figure::new(name, caption, draw).map(Some)
+    let words = Words {
+        title: text!("Test error against epoch", "测试误差随轮数的变化"),
+        caption: text!(
+            "Reconstruction error on the test images after each epoch (one pass over the training \
+             images), on a logarithmic scale: mean over the seeds and, shaded, the 95\u{202f}% \
+             Student interval of that mean (left out for an arm with a diverged run, whose mean \
+             holds the error of the mean image). Epoch 0 is the shared start. Bands wider than \
+             the frame are cut there.",
+            "每一轮（遍历训练图像一次）之后测试图像上的重构误差，对数刻度：各随机种子的均值，阴影为该均值的 \
+             95\u{202f}% Student 置信区间（有运行发散的方法不画，其均值含平均图像的误差）。第 0 轮为共同的\
+             起点。超出画面的阴影在边缘截断。"
+        ),
+        description: description(study, &curves),
+    };
+    let y = text!("test error", "测试误差");
+    let draw = |width| over_epochs(name, &y, &curves, width);
+    let data = data([&text!("epoch", "轮"), &y], &curves);
+    Ok(Some(Figure::new(name, words, draw)?.with(data)))
 }
 
-fn curves(study: &Study) -> Vec<Curve> {
+fn curves(study: &Study, seeds: bool) -> Vec<Curve> {
     let arms = study.arms.iter();
     arms.filter_map(|arm| {
         let runs = study.by_seed(arm, |errors| Some(errors.to_vec()));
@@ -38,31 +49,37 @@ fn curves(study: &Study) -> Vec<Curve> {
         // The band of an arm with a diverged run would fill the figure.
         let banded = runs.len() > 1 && arm.diverged() == 0;
         Some(Curve {
-            label: arm.label().to_owned(),
+            arm: Some(arm.arm.name.clone()),
+            label: arm.label().clone(),
             style: Style::of(arm.style),
             points: means
                 .iter()
                 .map(|(epoch, mean)| (*epoch, mean.point))
                 .collect(),
             band: low.chain(high.rev()).filter(|_| banded).collect(),
+            seeds: if seeds { runs } else { Vec::new() },
         })
     })
     .collect()
 }
 
-fn description(study: &Study, curves: &[Curve]) -> String {
+fn description(study: &Study, curves: &[Curve]) -> Text {
     let ends = curves
         .iter()
         .filter_map(|curve| Some((&curve.label, curve.points.last()?.1)));
-    let mut ends: Vec<(&String, f64)> = ends.collect();
+    let mut ends: Vec<(&Text, f64)> = ends.collect();
     ends.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let ends: Vec<String> = ends
+    let ends: Vec<Text> = ends
         .iter()
-        .map(|(label, error)| format!("{label} {}", number::error(*error)))
+        .map(|(label, error)| {
+            let error = number::error(*error);
+            text!("{label} {error}", "{label} {error}", label, error)
+        })
         .collect();
-    format!(
-        "Mean test error after epoch {}, lowest first: {}.",
-        study.epochs(),
-        ends.join(", ")
+    text!(
+        "Mean test error after epoch {epochs}, lowest first: {ends}.",
+        "第 {epochs} 轮之后的平均测试误差，由低到高：{ends}。",
+        epochs = study.epochs(),
+        ends = in_a_row(&ends),
     )
 }

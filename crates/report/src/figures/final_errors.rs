@@ -1,32 +1,39 @@
 //! Final test error of every arm: seeds as points, mean and interval.
 
+use adamix_record::{Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::Figure;
-use super::chart::{INK, PX, Style, Width, label, logarithmic_range, room, svg, text, ticks};
+use super::chart::{INK, PX, Style, Width, group, ink, label, logarithmic_range, room, svg, ticks};
+use super::language::coded;
+use super::{Figure, Words};
 use crate::Result;
 use crate::load::Study;
 use crate::number::{self, digits};
 use crate::statistics::{Estimate, mean_interval};
 
 struct Row {
-    label: String,
+    arm: String,
+    label: Text,
     style: Style,
-    errors: Vec<f64>,
+    /// With their seeds.
+    errors: Vec<(u64, f64)>,
     mean: Estimate,
 }
 
-pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
+/// With `seeds`, each has a mark of its own; else all are dots of one element.
+pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Figure>> {
     let rows: Vec<Row> = study
         .arms
         .iter()
         .filter_map(|arm| {
-            let errors: Vec<f64> = study.final_errors(arm).iter().map(|(_, e)| *e).collect();
+            let errors = study.final_errors(arm);
+            let values: Vec<f64> = errors.iter().map(|(_, e)| *e).collect();
             Some(Row {
-                label: arm.label().to_owned(),
+                arm: arm.arm.name.clone(),
+                label: arm.label().clone(),
                 style: Style::of(arm.style),
-                mean: mean_interval(&errors, 0.95)?,
+                mean: mean_interval(&values, 0.95)?,
                 errors,
             })
         })
@@ -37,33 +44,38 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     let Some(lowest) = lowest else {
         return Ok(None);
     };
-    let description = format!(
-        "The lowest mean is that of {}, {}.",
-        lowest.label,
-        number::interval(&lowest.mean, number::error)
-    );
-    let caption = format!(
-        "Test error after the last epoch: every seed a pale mark, the mean a solid one, the bar \
-         its 95\u{202f}% Student interval. The bars of two arms may overlap although their \
-         difference, taken seed by seed, is clear. {description}"
-    );
-    let alternative = ["Final test error by arm", &description];
-    let draw = |width| draw(name, &rows, alternative, width);
-    Figure::new(name, caption, draw).map(Some)
+    let words = Words {
+        title: text!("Final test error by arm", "各方法的最终测试误差"),
+        caption: text!(
+            "Test error after the last epoch: every seed a pale mark, the mean a solid one, the \
+             bar its 95\u{202f}% Student interval. The bars of two arms may overlap although \
+             their difference, taken seed by seed, is clear.",
+            "最后一轮之后的测试误差：浅色标记为各随机种子，深色标记为均值，横条为均值的 95\u{202f}% Student \
+             置信区间。两种方法的横条可能重叠，而按随机种子配对的差值仍然明确。"
+        ),
+        description: text!(
+            "The lowest mean is that of {label}, {mean}.",
+            "均值最低的是 {label}，{mean}。",
+            label = &lowest.label,
+            mean = number::interval(&lowest.mean, number::error),
+        ),
+    };
+    let draw = |width| draw(name, &rows, width, seeds);
+    Figure::new(name, words, draw).map(Some)
 }
 
-fn draw(name: &str, rows: &[Row], alternative: [&str; 2], width: Width) -> Result<String> {
+fn draw(name: &str, rows: &[Row], width: Width, seeds: bool) -> Result<String> {
     let wide = width == Width::Wide;
     let height = PX * rows.len() as i32 * if wide { 40 } else { 50 };
     let (above, below) = (8 * PX, 42 * PX);
     let values = rows.iter().flat_map(|row| {
         let interval = [row.mean.low, row.mean.high];
-        row.errors.iter().copied().chain(interval)
+        row.errors.iter().map(|(_, e)| *e).chain(interval)
     });
     // A run that diverged is an order of magnitude off, so the scale is logarithmic.
     let range = logarithmic_range(values);
-    svg(name, alternative, width, above + height + below, |area| {
-        let names = rows.iter().map(|row| row.label.as_str());
+    svg(name, width, above + height + below, |area| {
+        let names = rows.iter().map(|row| &row.label);
         let left = if wide {
             room(names, width) + 16 * PX
         } else {
@@ -86,9 +98,12 @@ fn draw(name: &str, rows: &[Row], alternative: [&str; 2], width: Width) -> Resul
             .bold_line_style(INK.mix(0.2).stroke_width(4))
             .axis_style(INK.mix(0.5).stroke_width(4))
             .set_all_tick_mark_size(4 * PX)
-            .label_style(text(INK))
+            .label_style(ink(INK))
             .x_label_formatter(&|value| digits(*value, 6))
-            .x_desc("final test error (logarithmic)")
+            .x_desc(coded(&text!(
+                "final test error (logarithmic)",
+                "最终测试误差（对数刻度）"
+            )))
             .draw()?;
 
         let at = |error: f64, row: f64| {
@@ -97,23 +112,41 @@ fn draw(name: &str, rows: &[Row], alternative: [&str; 2], width: Width) -> Resul
         };
         for (i, row) in rows.iter().enumerate() {
             let row_at = |share: f64| i as f64 + share;
-            let (x, y) = at(range.start, row_at(if wide { 0.5 } else { 0.25 }));
-            if wide {
-                label(area, &row.label, row.style, (x - 12 * PX, y), HPos::Right)?;
-            } else {
-                label(area, &row.label, row.style, (x + 2 * PX, y), HPos::Left)?;
-            }
-            let (mean, seeds) = if wide { (0.4, 0.68) } else { (0.58, 0.8) };
-            for error in &row.errors {
-                row.style
-                    .mark(area, at(*error, row_at(seeds)), 3 * PX, 0.4)?;
-            }
-            if row.mean.low.is_finite() {
-                let ends = [row.mean.low, row.mean.high].map(|end| at(end, row_at(mean)));
-                area.draw(&PathElement::new(ends, row.style.color.stroke_width(10)))?;
-            }
-            row.style
-                .mark(area, at(row.mean.point, row_at(mean)), 5 * PX, 1.0)?;
+            group(area, &[("arm", &row.arm)], || {
+                let (x, y) = at(range.start, row_at(if wide { 0.5 } else { 0.25 }));
+                if wide {
+                    label(area, &row.label, row.style, (x - 12 * PX, y), HPos::Right)?;
+                } else {
+                    label(area, &row.label, row.style, (x + 2 * PX, y), HPos::Left)?;
+                }
+                let (mean, lower) = if wide { (0.4, 0.68) } else { (0.58, 0.8) };
+                let places = row.errors.iter().map(|(_, e)| at(*e, row_at(lower)));
+                let places: Vec<_> = places.collect();
+                if seeds {
+                    for ((seed, error), place) in row.errors.iter().zip(places) {
+                        let point = format!("seed={seed};test error={}", number::error(*error));
+                        group(area, &[("point", &point)], || {
+                            row.style.mark(area, place, 3 * PX, 0.4)
+                        })?;
+                    }
+                } else {
+                    row.style.dots(area, places, 3 * PX)?;
+                }
+                if row.mean.low.is_finite() {
+                    let ends = [row.mean.low, row.mean.high].map(|end| at(end, row_at(mean)));
+                    area.draw(&PathElement::new(ends, row.style.color.stroke_width(10)))?;
+                }
+                let [mean_is, low, high] =
+                    [row.mean.point, row.mean.low, row.mean.high].map(number::error);
+                let point = match row.mean.low.is_finite() {
+                    true => format!("mean={mean_is} ({low} to {high})"),
+                    false => format!("mean={mean_is}"),
+                };
+                group(area, &[("point", &point)], || {
+                    let place = at(row.mean.point, row_at(mean));
+                    row.style.mark(area, place, 5 * PX, 1.0)
+                })
+            })?;
         }
         Ok(())
     })

@@ -1,10 +1,10 @@
 //! Median |g| of the weights against `K`, layer by layer: whether a rule that
 //! divides by the root of `K + g^2` does anything that a constant rate does not.
 
-use adamix_record::Role;
+use adamix_record::{Role, Text, text};
 
-use super::Figure;
-use super::chart::{Curve, Style, over_epochs};
+use super::chart::{Curve, Style, data, over_epochs};
+use super::{Figure, Words};
 use crate::Result;
 use crate::load::{ArmRuns, Study};
 use crate::number::{percent, significant};
@@ -23,23 +23,36 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     let divides_by_gradient = ["adamix-w1", "adamix-w2"]
         .iter()
         .any(|rule| arm.arm.weights["rule"] == *rule);
-    let description = description(&curves, root, divides_by_gradient);
-    let caption = format!(
-        "Median size |g| of the weights' gradients in the last update of each epoch, by layer, \
-         for {}; median over the seeds. {description}",
-        arm.label()
-    );
-    let title = "Median gradient size against the constant K";
+    let words = Words {
+        title: text!(
+            "Median gradient size against the constant K",
+            "梯度大小的中位数与常数 K"
+        ),
+        caption: text!(
+            "Median size |g| of the weights' gradients in the last update of each epoch, by \
+             layer, for {arm}; median over the seeds.",
+            "{arm} 各层连接权重的梯度大小 |g| 的中位数，取每轮最后一次更新；再取各随机种子的中位数。",
+            arm = arm.label(),
+        ),
+        description: description(&curves, root, divides_by_gradient),
+    };
     if let Some(root) = root {
         curves.push(Curve {
-            label: "root of K: above it, g decides".into(),
+            arm: None,
+            label: text!(
+                "root of K: above it, g decides",
+                "K 的平方根：其上由 g 决定"
+            ),
             style: Style::LIMIT,
             points: epochs.into_iter().map(|epoch| (epoch, root)).collect(),
             band: Vec::new(),
+            seeds: Vec::new(),
         });
     }
-    let draw = |width| over_epochs(name, [title, &description], "median |g|", &curves, width);
-    Figure::new(name, caption, draw).map(Some)
+    let y = text!("median |g|", "|g| 的中位数");
+    let draw = |width| over_epochs(name, &y, &curves, width);
+    let data = data([&text!("epoch", "轮"), &y], &curves);
+    Ok(Some(Figure::new(name, words, draw)?.with(data)))
 }
 
 fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
@@ -60,56 +73,82 @@ fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
                 })
                 .collect();
             (!medians.is_empty()).then(|| Curve {
+                arm: None,
                 label: label(&study.protocol.layer_sizes, layer),
                 style: Style::of(layer),
                 points: medians,
                 band: Vec::new(),
+                seeds: Vec::new(),
             })
         })
         .collect()
 }
 
 /// `layer 1 (784 to 1000)`; the sizes run to the code, the network back again.
-fn label(sizes: &[usize], layer: usize) -> String {
+fn label(sizes: &[usize], layer: usize) -> Text {
     let all: Vec<usize> = sizes
         .iter()
         .chain(sizes.iter().rev().skip(1))
         .copied()
         .collect();
+    let number = layer + 1;
     match (all.get(layer), all.get(layer + 1)) {
-        (Some(from), Some(to)) => format!("layer {} ({from} to {to})", layer + 1),
-        _ => format!("layer {}", layer + 1),
+        (Some(from), Some(to)) => text!(
+            "layer {number} ({from} to {to})",
+            "第 {number} 层（{from} 至 {to}）",
+            number,
+            from,
+            to,
+        ),
+        _ => text!("layer {number}", "第 {number} 层", number),
     }
 }
 
-fn description(layers: &[Curve], root: Option<f64>, divides_by_gradient: bool) -> String {
+fn description(layers: &[Curve], root: Option<f64>, divides_by_gradient: bool) -> Text {
     let all = layers.iter().flat_map(|layer| &layer.points);
     let largest = all.map(|(_, median)| *median).fold(0.0, f64::max);
+    let size = significant(largest);
     let Some(root) = root else {
-        return format!("The largest median is {}.", significant(largest));
+        return text!(
+            "The largest median is {size}.",
+            "最大的中位数为 {size}。",
+            size
+        );
     };
     let ratio = largest / root;
-    let size = format!(
-        "The largest median is {}, {} times the root of K ({})",
-        significant(largest),
-        significant(ratio),
-        significant(root)
+    let size = text!(
+        "The largest median is {size}, {ratio} times the root of K ({root})",
+        "最大的中位数为 {size}，是 K 的平方根（{root}）的 {ratio} 倍",
+        size,
+        ratio = significant(ratio),
+        root = significant(root),
     );
     if !divides_by_gradient {
-        return format!("{size}.");
+        return size + text!(".", "。");
     }
     let slowed = 1.0 - 1.0 / (1.0 + ratio * ratio).sqrt();
     let meaning = if slowed < 0.01 {
-        "so for most weights a rate divided by the root of K + g\u{b2} is a constant rate"
+        text!(
+            "so for most weights a rate divided by the root of K + g\u{b2} is a constant rate",
+            "因此对大多数连接权重而言，除以 K + g\u{b2} 平方根的学习率就是常数学习率"
+        )
     } else {
-        "so the root of K + g\u{b2} changes the rate of many weights"
+        text!(
+            "so the root of K + g\u{b2} changes the rate of many weights",
+            "因此 K + g\u{b2} 的平方根改变了许多连接权重的学习率"
+        )
     };
     let slowed = if slowed < 1e-4 {
-        format!("less than {}", percent(1e-4))
+        let bound = percent(1e-4);
+        text!("less than {bound}", "不到 {bound}", bound)
     } else {
-        percent(slowed)
+        percent(slowed).into()
     };
-    format!(
-        "{size}: at that gradient the root of K + g\u{b2} lowers the rate by {slowed}, {meaning}."
+    text!(
+        "{size}: at that gradient the root of K + g\u{b2} lowers the rate by {slowed}, {meaning}.",
+        "{size}：在该梯度处，K + g\u{b2} 的平方根使学习率降低 {slowed}，{meaning}。",
+        size,
+        slowed,
+        meaning,
     )
 }

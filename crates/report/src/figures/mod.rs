@@ -5,42 +5,92 @@ mod chart;
 mod error_curves;
 mod final_errors;
 mod gradients;
+mod language;
 mod readings;
+mod svg;
 mod tuning_price;
 mod tuning_rates;
 
+use adamix_record::Text;
+use minijinja::HtmlEscape;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::Result;
 use crate::load::{Experiment, Study};
 use crate::number::slug;
-use chart::Width;
+use chart::{Style, Width};
 
 /// A figure, ready for the page.
 #[derive(Serialize)]
 pub(crate) struct Figure {
     /// Its file's stem under `figures/`.
     pub(crate) name: String,
-    /// What it shows and how to read it.
-    pub(crate) caption: String,
+    #[serde(flatten)]
+    pub(crate) words: Words,
+    /// In both languages.
     pub(crate) wide: String,
     pub(crate) narrow: String,
+    /// The numbers of its curves, for the page's script; `None` where the
+    /// drawing itself bears them.
+    #[serde(skip)]
+    pub(crate) data: Option<Value>,
+    /// The file: the wide one in English, with its text alternative.
+    #[serde(skip)]
+    pub(crate) file: String,
+}
+
+/// What is written about a figure.
+#[derive(Serialize)]
+pub(crate) struct Words {
+    pub(crate) title: Text,
+    /// How to read it.
+    pub(crate) caption: Text,
+    /// What it shows.
+    pub(crate) description: Text,
 }
 
 impl Figure {
-    fn new(name: &str, caption: String, draw: impl Fn(Width) -> Result<String>) -> Result<Self> {
+    fn new(name: &str, words: Words, draw: impl Fn(Width) -> Result<String>) -> Result<Self> {
+        let wide = draw(Width::Wide)?;
+        let english = language::in_english(&wide);
+        let (open, body) = english.split_once('>').unwrap_or_default();
         Ok(Self {
             name: name.to_owned(),
-            caption,
-            wide: draw(Width::Wide)?,
-            narrow: draw(Width::Narrow)?,
+            file: format!(
+                "{open}>\n<title id=\"{name}-title\">{}</title>\n\
+                 <desc id=\"{name}-desc\">{}</desc>{body}",
+                HtmlEscape(&words.title.en),
+                HtmlEscape(&words.description.en),
+            ),
+            words,
+            wide: language::in_both(&wide),
+            narrow: language::in_both(&draw(Width::Narrow)?),
+            data: None,
         })
     }
+
+    fn with(self, data: Value) -> Self {
+        Self {
+            data: Some(data),
+            ..self
+        }
+    }
 }
+
+/// JSON that cannot end the element in which it stands.
+fn in_page(data: &Value) -> String {
+    data.to_string().replace('<', "\\u003c")
+}
+
+/// The most runs whose single curves and marks the page holds.
+const MOST_SINGLE: usize = 200;
 
 /// The figures that the records allow.
 #[derive(Serialize)]
 pub(crate) struct Figures {
+    /// Name, labels and style of every arm, as JSON.
+    pub(crate) arms: String,
     /// One entry a headline protocol.
     pub(crate) protocols: Vec<ProtocolFigures>,
     pub(crate) readings: Option<Figure>,
@@ -60,19 +110,29 @@ pub(crate) struct ProtocolFigures {
 impl Figures {
     pub(crate) fn draw(experiment: &Experiment) -> Result<Self> {
         let alone = experiment.headline().count() == 1;
+        let single = experiment.headline().flat_map(Study::runs).count() <= MOST_SINGLE;
         let protocols = experiment.headline().map(|study| {
             // Where there are several, their files bear the protocol's name.
             let name = |stem: &str| match alone {
                 true => stem.to_owned(),
                 false => format!("{stem}-{}", slug(&study.protocol.name)),
             };
-            ProtocolFigures::draw(study, name)
+            ProtocolFigures::draw(study, name, single)
         });
         Ok(Self {
+            arms: in_page(&arms(experiment)),
             protocols: protocols.collect::<Result<_>>()?,
             readings: readings::figure("readings-map", experiment, false)?,
             tuned_readings: readings::figure("readings-map-tuned", experiment, true)?,
         })
+    }
+
+    /// The numbers of all curves by the name of their figure, as JSON.
+    pub(crate) fn curves(&self) -> String {
+        let data = self
+            .all()
+            .filter_map(|f| Some((f.name.clone(), f.data.clone()?)));
+        in_page(&Value::Object(data.collect()))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Figure> {
@@ -82,11 +142,27 @@ impl Figures {
     }
 }
 
+/// Arms that figures show, each name once.
+fn arms(experiment: &Experiment) -> Value {
+    let mut arms: Vec<Value> = Vec::new();
+    for arm in experiment.headline().flat_map(|study| &study.arms) {
+        if arms.iter().any(|seen| seen["name"] == arm.arm.name) {
+            continue;
+        }
+        let mut data = Style::of(arm.style).data();
+        data["name"] = json!(arm.arm.name);
+        data["label"] = json!({"en": arm.arm.label.en, "zh": arm.arm.label.zh});
+        arms.push(data);
+    }
+    arms.into()
+}
+
 impl ProtocolFigures {
-    fn draw(study: &Study, name: impl Fn(&str) -> String) -> Result<Self> {
+    /// With `single`, the page holds each run's curve and mark by itself.
+    fn draw(study: &Study, name: impl Fn(&str) -> String, single: bool) -> Result<Self> {
         Ok(Self {
-            error_curves: error_curves::figure(&name("error-curves"), study)?,
-            final_errors: final_errors::figure(&name("final-errors"), study)?,
+            error_curves: error_curves::figure(&name("error-curves"), study, single)?,
+            final_errors: final_errors::figure(&name("final-errors"), study, single)?,
             gradients: gradients::figure(&name("gradients"), study)?,
             tuning_rates: tuning_rates::figure(&name("tuning-rates"), study)?,
             tuning_price: tuning_price::figure(&name("tuning-price"), study)?,

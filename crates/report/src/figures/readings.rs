@@ -1,14 +1,16 @@
 //! The whole cross of readings as a map: where AdaMix is better, where worse.
 
+use adamix_record::{Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::Figure;
-use super::chart::{INK, PX, Width, label_in, svg, text};
+use super::chart::{INK, PX, Width, group, ink, label_in, svg};
+use super::language::coded;
+use super::{Figure, Words};
 use crate::Result;
 use crate::findings::role_name;
 use crate::load::Experiment;
-use crate::number::{fixed, listed, percent};
+use crate::number::{fixed, listed, percent, range};
 use crate::readings::{Cross, CrossCell, cross, crossed_roles};
 
 /// Beyond this relative difference the colour says no more.
@@ -20,37 +22,44 @@ pub(super) fn figure(name: &str, experiment: &Experiment, tuned: bool) -> Result
     let Some(cross) = cross(experiment, tuned) else {
         return Ok(None);
     };
-    let description = description(&cross);
     let roles = crossed_roles(experiment);
-    let names: Vec<&str> = roles.iter().map(|role| role_name(*role)).collect();
-    let caption = format!(
-        "Every combination of {}, all other details at their default{}: relative difference of the \
-         final test error between AdaMix and the better of {} in per cent (the largest of the \
-         differences, the one that decides whether AdaMix is below each). Blue and negative: \
-         AdaMix is lower than each; orange and positive: it is not. Colours are full at \
-         {}. \u{2020}: a run that is compared diverged and counts with the mean image's error; \
-         \u{201c}not run\u{201d}: no seed has ended in all arms yet; a dot: not planned. \
-         Exploratory, means over few seeds without intervals. {description}",
-        listed(
-            &cross
-                .labels
-                .iter()
-                .map(|label| label.as_str())
-                .collect::<Vec<&str>>()
+    let names: Vec<Text> = roles.iter().map(|role| role_name(*role)).collect();
+    let words = Words {
+        title: text!(
+            "Final test error of AdaMix beside the better of the other methods, by reading",
+            "各解读下 AdaMix 与其他方法中较优者的最终测试误差"
         ),
-        match tuned {
-            true => ", the settings of each arm tuned in every combination",
-            false => "",
-        },
-        listed(&names),
-        percent(FULL),
-    );
-    let title = "Final test error of AdaMix beside the better of the other methods, by reading";
-    let draw = |width| draw(name, &cross, [title, &description], width);
-    Figure::new(name, caption, draw).map(Some)
+        caption: text!(
+            "Every combination of {details}, all other details at their default{tuned}: relative \
+             difference of the final test error between AdaMix and the better of {names} in per \
+             cent (the largest of the differences, the one that decides whether AdaMix is below \
+             each). Blue and negative: AdaMix is lower than each; orange and positive: it is not. \
+             Colours are full at {full}. \u{2020}: a run that is compared diverged and counts \
+             with the mean image's error; \u{201c}not run\u{201d}: no seed has ended in all arms \
+             yet; a dot: not planned. Exploratory, means over few seeds without intervals.",
+            "{details} 的全部组合，其余细节保持默认{tuned}：AdaMix 与其他方法（{names}）中较优者最终测试误差的相对\
+             差值（%），取各差值中最大者，它决定 AdaMix 是否低于每一种方法。蓝色、负值：AdaMix 低于每种\
+             方法；橙色、正值：并非如此。差值达到 {full} 时颜色最深。\u{2020}：所比较的运行中有发散的，按平均\
+             图像的误差计入；“未运行”：尚无随机种子在所有方法中都已结束；圆点：不在计划中。属探索性分析，为少数\
+             随机种子的均值，没有置信区间。",
+            details = listed(&cross.labels),
+            tuned = match tuned {
+                true => text!(
+                    ", the settings of each arm tuned in every combination",
+                    "，每种组合中各方法的设置均经调优"
+                ),
+                false => Text::default(),
+            },
+            names = listed(&names),
+            full = percent(FULL),
+        ),
+        description: description(&cross),
+    };
+    let draw = |width| draw(name, &cross, width);
+    Figure::new(name, words, draw).map(Some)
 }
 
-fn description(cross: &Cross) -> String {
+fn description(cross: &Cross) -> Text {
     let known = cross.cells.iter().flatten().filter_map(|cell| match cell {
         CrossCell::Known { difference, .. } => Some(*difference),
         _ => None,
@@ -58,18 +67,25 @@ fn description(cross: &Cross) -> String {
     let known: Vec<f64> = known.collect();
     let planned = cross.cells.iter().flatten();
     let planned = planned.filter(|cell| **cell != CrossCell::NotPlanned);
-    let range = known.iter().fold(None, |range, d| match range {
+    let span = known.iter().fold(None, |span, d| match span {
         None => Some((*d, *d)),
         Some((low, high)) => Some((f64::min(low, *d), f64::max(high, *d))),
     });
-    let range = range.map_or_else(String::new, |(low, high)| {
-        format!(" They span {} to {}.", percent(low), percent(high))
+    let span = span.map_or_else(Text::default, |(low, high)| {
+        text!(
+            " They span {span}.",
+            "差值在 {span} 之间。",
+            span = range(percent(low), percent(high)),
+        )
     });
-    format!(
-        "Of {} planned combinations {} have a result; AdaMix is lower than each in {}.{range}",
-        planned.count(),
-        known.len(),
-        known.iter().filter(|d| **d < 0.0).count(),
+    text!(
+        "Of {planned} planned combinations {known} have a result; AdaMix is lower than each in \
+         {lower}.{span}",
+        "计划的 {planned} 种组合中有 {known} 种已有结果；AdaMix 在其中 {lower} 种组合里低于每种方法。{span}",
+        planned = planned.count(),
+        known = known.len(),
+        lower = known.iter().filter(|d| **d < 0.0).count(),
+        span,
     )
 }
 
@@ -83,7 +99,7 @@ fn color(difference: f64) -> (RGBColor, f64) {
     (RGBColor(part(r), part(g), part(b)), share)
 }
 
-fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Result<String> {
+fn draw(name: &str, cross: &Cross, width: Width) -> Result<String> {
     let wide = width == Width::Wide;
     let line = 18 * PX;
     let row_height = if wide { 30 * PX } else { 28 * PX };
@@ -107,11 +123,17 @@ fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Resu
     let columns = cross.columns.len().max(1) as i32;
     let column_width = ((width.units() - left - 6 * PX) / columns).min(most_wide);
 
-    svg(name, alternative, width, height, |area| {
+    svg(name, width, height, |area| {
         let mut x = 4 * PX;
         for (level, room) in rooms.iter().enumerate() {
             if let Some(detail) = cross.details.get(level).filter(|_| cross.details.len() > 1) {
-                label_in(area, detail, INK, (x, above - line / 2), HPos::Left)?;
+                label_in(
+                    area,
+                    &detail.as_str().into(),
+                    INK,
+                    (x, above - line / 2),
+                    HPos::Left,
+                )?;
             }
             let mut last = None;
             for (i, row) in cross.rows.iter().enumerate() {
@@ -119,17 +141,23 @@ fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Resu
                 // A name stands once for all rows that share it.
                 if let Some(reading) = row.get(level).filter(|_| last != outer) {
                     let y = above + row_height * i as i32 + row_height / 2;
-                    label_in(area, reading, INK, (x, y), HPos::Left)?;
+                    label_in(area, &reading.as_str().into(), INK, (x, y), HPos::Left)?;
                 }
                 last = outer;
             }
             x += room;
         }
         let detail = cross.details.last().map_or("", String::as_str);
-        label_in(area, detail, INK, (left, line / 2), HPos::Left)?;
+        label_in(area, &detail.into(), INK, (left, line / 2), HPos::Left)?;
         for (j, reading) in cross.columns.iter().enumerate() {
             let at = left + column_width * j as i32 + column_width / 2;
-            label_in(area, reading, INK, (at, above - line / 2), HPos::Center)?;
+            label_in(
+                area,
+                &reading.as_str().into(),
+                INK,
+                (at, above - line / 2),
+                HPos::Center,
+            )?;
         }
         for (i, row) in cross.cells.iter().enumerate() {
             for (j, cell) in row.iter().enumerate() {
@@ -139,7 +167,7 @@ fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Resu
                 );
                 let to = (from.0 + column_width - PX, from.1 + row_height - PX);
                 let middle = (i32::midpoint(from.0, to.0), i32::midpoint(from.1, to.1));
-                let centered = |color| text(color).pos(Pos::new(HPos::Center, VPos::Center));
+                let centered = |color| ink(color).pos(Pos::new(HPos::Center, VPos::Center));
                 match cell {
                     CrossCell::NotPlanned => {
                         area.draw_text("\u{b7}", &centered(INK), middle)?;
@@ -147,14 +175,28 @@ fn draw(name: &str, cross: &Cross, alternative: [&str; 2], width: Width) -> Resu
                     CrossCell::NotRun => {
                         let outline = INK.mix(0.35).stroke_width(3);
                         area.draw(&Rectangle::new([from, to], outline))?;
-                        area.draw_text("not run", &centered(INK), middle)?;
+                        let words = coded(&text!("not run", "未运行"));
+                        area.draw_text(&words, &centered(INK), middle)?;
                     }
                     CrossCell::Known {
                         difference,
                         diverged,
                     } => {
                         let (ground, share) = color(*difference);
-                        area.draw(&Rectangle::new([from, to], ground.filled()))?;
+                        let place = cross.rows.get(i).into_iter().flatten();
+                        let place: Vec<&str> = place
+                            .chain(cross.columns.get(j))
+                            .map(String::as_str)
+                            .collect();
+                        let lost = if *diverged { ";diverged" } else { "" };
+                        let point = format!(
+                            "{};difference={}{lost}",
+                            place.join(", "),
+                            percent(*difference)
+                        );
+                        group(area, &[("point", &point)], || {
+                            area.draw(&Rectangle::new([from, to], ground.filled()))
+                        })?;
                         if *diverged {
                             let outline = INK.stroke_width(6);
                             area.draw(&Rectangle::new([from, to], outline))?;

@@ -1,10 +1,12 @@
 //! What tuning costs: the lowest validation error to expect of so many tries.
 
-use super::Figure;
-use super::chart::{Curve, Style, over};
+use adamix_record::{Text, text};
+
+use super::chart::{Curve, Style, data, over};
+use super::{Figure, Words};
 use crate::Result;
 use crate::load::{Study, TuningRuns};
-use crate::number;
+use crate::number::{self, ARM, count, one_by_one};
 use crate::statistics::{BestOf, best_of};
 
 pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
@@ -24,48 +26,72 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
                 points.map(move |price| (price.settings as u64, value(price)))
             };
             Curve {
+                arm: Some(arm.tuned.arm.clone()),
                 label: arm.label.clone(),
                 style: Style::of(arm.style),
                 points: points(|price| price.mean).collect(),
                 band: points(|price| price.low)
                     .chain(points(|price| price.high).rev())
                     .collect(),
+                seeds: Vec::new(),
             }
         })
         .collect();
-    let description = description(&priced);
     let missing = study.tuning.len() - priced.len();
     let missing = match missing {
-        0 => String::new(),
-        n => format!(" {n} arms are left out, of which some candidate has no error yet."),
+        0 => Text::default(),
+        n => text!(
+            " {arms} left out, of which some candidate has no error yet.",
+            "{arms}未画出，因其某组候选设置尚无误差。",
+            arms = match n {
+                1 => text!("1 arm is", "1 种方法"),
+                _ => count(n, ARM) + text!(" are", ""),
+            },
+        ),
     };
-    let caption = format!(
-        "The price of tuning: the lowest validation error to expect had only so many of the \
-         candidates been tried, drawn without replacement, and, shaded, from its 10\u{202f}% to \
-         its 90\u{202f}% quantile; exact, from order statistics. Candidates of an extension are \
-         among them. A candidate that was stopped counts with its error there, which is an upper \
-         bound as long as training lowers it; one that diverged counts with the mean image's \
-         error on the test images, the only one that is known.{missing} {description}"
-    );
-    let titles = ["candidates tried", "validation error"];
-    let title = "Lowest validation error to expect against candidates tried";
-    let draw = |width| over(name, [title, &description], titles, &curves, width);
-    Figure::new(name, caption, draw).map(Some)
+    let words = Words {
+        title: text!(
+            "Lowest validation error to expect against candidates tried",
+            "期望的最低验证误差与所试候选设置数"
+        ),
+        caption: text!(
+            "The price of tuning: the lowest validation error to expect had only so many of the \
+             candidates been tried, drawn without replacement, and, shaded, from its 10\u{202f}% \
+             to its 90\u{202f}% quantile; exact, from order statistics. Candidates of an \
+             extension are among them. A candidate that was stopped counts with its error there, \
+             which is an upper bound as long as training lowers it; one that diverged counts with \
+             the mean image's error on the test images, the only one that is known.{missing}",
+            "调优的代价：若只试其中若干组候选设置（不放回抽取），期望得到的最低验证误差；阴影为其 10\u{202f}% \
+             至 90\u{202f}% 分位数；由次序统计量精确算出。扩展的候选设置也计入。中途停止的候选设置按停止时的误差\
+             计，只要训练仍在降低误差，它就是上界；发散的按平均图像在测试图像上的误差计，这是唯一已知的值。{missing}",
+            missing,
+        ),
+        description: description(&priced),
+    };
+    let titles = [
+        text!("candidates tried", "所试候选设置数"),
+        text!("validation error", "验证误差"),
+    ];
+    let draw = |width| over(name, titles.each_ref(), &curves, width);
+    let data = data(titles.each_ref(), &curves);
+    Ok(Some(Figure::new(name, words, draw)?.with(data)))
 }
 
-fn description(priced: &[(&TuningRuns, Vec<BestOf>)]) -> String {
-    let prices: Vec<String> = priced
+fn description(priced: &[(&TuningRuns, Vec<BestOf>)]) -> Text {
+    let prices: Vec<Text> = priced
         .iter()
         .filter_map(|(arm, prices)| {
             let (one, all) = (prices.first()?, prices.last()?);
-            Some(format!(
-                "{} {} after one and {} after {}",
-                arm.label,
-                number::error(one.mean),
-                number::error(all.mean),
-                all.settings
+            Some(text!(
+                "{arm} {first} after one and {last} after {settings}",
+                "{arm} 试一组后 {first}，试 {settings} 组后 {last}",
+                arm = &arm.label,
+                first = number::error(one.mean),
+                last = number::error(all.mean),
+                settings = all.settings,
             ))
         })
         .collect();
-    format!("To expect: {}.", prices.join("; "))
+    let prices = one_by_one(&prices);
+    text!("To expect: {prices}.", "期望值：{prices}。", prices)
 }

@@ -1,20 +1,23 @@
 //! Validation error against learning rate, a panel an arm: whether the best
 //! lies inside what was searched, and how sharp it is.
 
+use adamix_record::{Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::Figure;
 use super::chart::{
-    Area, Drawn, INK, PX, Style, Width, label, logarithmic_range, svg, text, ticks,
+    Area, Drawn, INK, PX, Style, Width, group, ink, label, logarithmic_range, svg, ticks,
 };
+use super::language::coded;
+use super::{Figure, Words};
 use crate::Result;
 use crate::load::Study;
-use crate::number::{self, digits, listed};
+use crate::number::{self, digits, in_a_row, listed};
 use crate::tuning::{Tried, meaning_of_rate};
 
 struct Panel {
-    label: String,
+    arm: String,
+    label: Text,
     style: Style,
     /// Learning rate and what came of each candidate.
     candidates: Vec<(f64, Tried)>,
@@ -28,28 +31,41 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     if panels.is_empty() {
         return Ok(None);
     }
-    let without: Vec<&str> = study
+    let without: Vec<Text> = study
         .tuning
         .iter()
         .filter(|arm| arm.learning_rate().is_none())
-        .map(|arm| arm.label.as_str())
+        .map(|arm| arm.label.clone())
         .collect();
     let without = match without.as_slice() {
-        [] => String::new(),
-        arms => format!(" No learning rate was searched for {}.", listed(arms)),
+        [] => Text::default(),
+        arms => text!(
+            " No learning rate was searched for {arms}.",
+            "{arms} 未搜索学习率。",
+            arms = listed(arms),
+        ),
     };
-    let description = description(&panels);
-    let caption = format!(
-        "Validation error of every candidate against its learning rate, both on logarithmic \
-         scales, mean over the tuning seeds. Solid marks: all epochs done; open marks: not kept, \
-         drawn at the error where it stopped, after fewer epochs; crosses at the top: diverged. \
-         The line joins the lowest at each learning rate over the other settings; a ring marks \
-         the candidate that was chosen.{}{without} {description}",
-        meaning_of_rate(study)
-    );
-    let title = "Validation error against learning rate, by arm";
-    let draw = |width| draw(name, &panels, [title, &description], width);
-    Figure::new(name, caption, draw).map(Some)
+    let words = Words {
+        title: text!(
+            "Validation error against learning rate, by arm",
+            "各方法的验证误差与学习率"
+        ),
+        caption: text!(
+            "Validation error of every candidate against its learning rate, both on logarithmic \
+             scales, mean over the tuning seeds. Solid marks: all epochs done; open marks: not \
+             kept, drawn at the error where it stopped, after fewer epochs; crosses at the top: \
+             diverged. The line joins the lowest at each learning rate over the other settings; a \
+             ring marks the candidate that was chosen.{meaning}{without}",
+            "每组候选设置的验证误差与学习率，均为对数刻度，取各调优种子的均值。实心标记：全部轮数已完成；空心标记：\
+             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接各学习率下其余设置中的最低值；圆圈标出\
+             选定的候选设置。{meaning}{without}",
+            meaning = meaning_of_rate(study),
+            without,
+        ),
+        description: description(&panels),
+    };
+    let draw = |width| draw(name, &panels, width);
+    Figure::new(name, words, draw).map(Some)
 }
 
 fn panels(study: &Study) -> Vec<Panel> {
@@ -72,6 +88,7 @@ fn panels(study: &Study) -> Vec<Panel> {
         let known =
             |(_, tried): &(f64, Tried)| tried.error().is_some() || matches!(tried, Tried::Diverged);
         candidates.iter().any(known).then(|| Panel {
+            arm: arm.tuned.arm.clone(),
             label: arm.label.clone(),
             style: Style::of(arm.style),
             candidates,
@@ -82,39 +99,43 @@ fn panels(study: &Study) -> Vec<Panel> {
     .collect()
 }
 
-fn description(panels: &[Panel]) -> String {
-    let chosen: Vec<String> = panels
+fn description(panels: &[Panel]) -> Text {
+    let chosen: Vec<Text> = panels
         .iter()
         .filter_map(|panel| {
             let (rate, tried) = panel.candidates.get(panel.chosen?)?;
-            Some(format!(
-                "{} at {} ({})",
-                panel.label,
-                number::significant(*rate),
-                number::error(tried.error()?)
+            Some(text!(
+                "{label} at {rate} ({error})",
+                "{label} 取 {rate}（{error}）",
+                label = &panel.label,
+                rate = number::significant(*rate),
+                error = number::error(tried.error()?),
             ))
         })
         .collect();
     match chosen.as_slice() {
-        [] => "Nothing is chosen yet.".into(),
-        chosen => format!(
-            "Chosen, with their validation errors: {}.",
-            chosen.join(", ")
+        [] => text!("Nothing is chosen yet.", "尚未选定。"),
+        chosen => text!(
+            "Chosen, with their validation errors: {chosen}.",
+            "选定值及其验证误差：{chosen}。",
+            chosen = in_a_row(chosen),
         ),
     }
 }
 
-fn draw(name: &str, panels: &[Panel], alternative: [&str; 2], width: Width) -> Result<String> {
+fn draw(name: &str, panels: &[Panel], width: Width) -> Result<String> {
     let columns = if width == Width::Wide { 2 } else { 1 };
     let rows = panels.len().div_ceil(columns);
     let height = 240 * PX;
     let all = || panels.iter().flat_map(|panel| &panel.candidates);
     let errors = logarithmic_range(all().filter_map(|(_, tried)| tried.error()));
     let rates = logarithmic_range(all().map(|(rate, _)| *rate));
-    svg(name, alternative, width, height * rows as i32, |area| {
+    svg(name, width, height * rows as i32, |area| {
         let areas = area.split_evenly((rows, columns));
         for (panel, place) in panels.iter().zip(&areas) {
-            draw_panel(area, place, panel, [&rates, &errors])?;
+            group(area, &[("arm", &panel.arm)], || {
+                draw_panel(area, place, panel, [&rates, &errors])
+            })?;
         }
         Ok(())
     })
@@ -140,10 +161,10 @@ fn draw_panel(
         .bold_line_style(INK.mix(0.2).stroke_width(4))
         .axis_style(INK.mix(0.5).stroke_width(4))
         .set_all_tick_mark_size(4 * PX)
-        .label_style(text(INK))
+        .label_style(ink(INK))
         .x_label_formatter(&|value| digits(*value, 3))
         .y_label_formatter(&|value| digits(*value, 4))
-        .x_desc("learning rate")
+        .x_desc(coded(&text!("learning rate", "学习率")))
         .draw()?;
     let at = |rate: f64, error: f64| {
         let error = error.clamp(errors.start, errors.end);
@@ -156,21 +177,30 @@ fn draw_panel(
     panel.style.line(area, best.collect())?;
     for (index, (rate, tried)) in panel.candidates.iter().enumerate() {
         let radius = 5 * PX;
+        let rate_is = format!("learning rate={}", number::significant(*rate));
+        let point = |error: f64| format!("{rate_is};validation error={}", number::error(error));
         match tried {
             Tried::Completed(error) => {
-                panel.style.mark(area, at(*rate, *error), radius, 1.0)?;
+                group(area, &[("point", &point(*error))], || {
+                    panel.style.mark(area, at(*rate, *error), radius, 1.0)
+                })?;
             }
             Tried::Stopped { error, .. } => {
-                panel.style.open_mark(area, at(*rate, *error), radius)?;
+                let point = format!("{};stopped early", point(*error));
+                group(area, &[("point", &point)], || {
+                    panel.style.open_mark(area, at(*rate, *error), radius)
+                })?;
             }
             Tried::Diverged => {
                 let (x, y) = at(*rate, errors.end);
                 let (y, arm) = (y + 8 * PX, 4 * PX);
                 let line = panel.style.color.stroke_width(8);
-                for side in [-1, 1] {
-                    let ends = [(x - arm, y - side * arm), (x + arm, y + side * arm)];
-                    area.draw(&PathElement::new(ends, line))?;
-                }
+                let crossed =
+                    [-1, 1].map(|side| [(x - arm, y - side * arm), (x + arm, y + side * arm)]);
+                group(area, &[("point", &format!("{rate_is};diverged"))], || {
+                    let mut strokes = crossed.into_iter();
+                    strokes.try_for_each(|ends| area.draw(&PathElement::new(ends, line)))
+                })?;
             }
             Tried::Failed | Tried::Outstanding => {}
         }

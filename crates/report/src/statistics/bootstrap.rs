@@ -91,12 +91,19 @@ pub fn interquartile_mean(values: &[f64], confidence: f64) -> Option<Estimate> {
     if !resamplable(values, confidence) {
         return None;
     }
-    let figure = |values: &[f64]| {
-        let cut = values.len() / 4;
-        mean(&ascending(values)[cut..values.len() - cut])
+    let (sorted, ranks) = ranked(values);
+    let cut = values.len() / 4;
+    // Drawn by rank and counted, a resample is in order without being sorted.
+    let figure = |ranks: &[usize]| {
+        let counts = counted(ranks.iter().copied(), sorted.len());
+        let repeated = sorted.iter().zip(counts);
+        let resample: Vec<f64> = repeated
+            .flat_map(|(value, count)| std::iter::repeat_n(*value, count))
+            .collect();
+        mean(&resample[cut..resample.len() - cut])
     };
-    let figures = resampled(values, |resample| Some(figure(resample)));
-    percentile_interval(figure(values), &figures, confidence, values.len())
+    let figures = resampled(&ranks, |resample| Some(figure(resample)));
+    percentile_interval(figure(&ranks), &figures, confidence, values.len())
 }
 
 /// The chance that a run of ours ends below a run of the other side, lower
@@ -120,22 +127,52 @@ pub fn probability_of_improvement(
     other: &[f64],
     confidence: f64,
 ) -> Option<Estimate> {
-    let pairs: Vec<(f64, f64)> = ours.iter().copied().zip(other.iter().copied()).collect();
-    let enough = ours.len() == other.len() && pairs.len() >= FEWEST_RESAMPLED;
+    let enough = ours.len() == other.len() && ours.len() >= FEWEST_RESAMPLED;
     if !enough || !all_finite(ours) || !all_finite(other) || !proper(confidence) {
         return None;
     }
-    let figure = |pairs: &[(f64, f64)]| {
-        let against = |value: f64| {
-            let lower = pairs.iter().filter(|(_, other)| value < *other).count();
-            let tied = pairs.iter().filter(|(_, other)| value == *other).count();
-            lower as f64 + tied as f64 / 2.0
+    let all: Vec<f64> = ours.iter().chain(other).copied().collect();
+    let (values, ranks) = ranked(&all);
+    let (our_ranks, other_ranks) = ranks.split_at(ours.len());
+    let pairs: Vec<(usize, usize)> = our_ranks
+        .iter()
+        .copied()
+        .zip(other_ranks.iter().copied())
+        .collect();
+    // How many values of the other side lie below a rank, and how many at it,
+    // is counted once a resample.
+    let figure = |pairs: &[(usize, usize)]| {
+        let at = counted(pairs.iter().map(|(_, other)| *other), values.len());
+        let below: Vec<usize> = at
+            .iter()
+            .scan(0, |below, at| Some(std::mem::replace(below, *below + at)))
+            .collect();
+        let against = |rank: usize| {
+            let lower = pairs.len() - below[rank] - at[rank];
+            lower as f64 + at[rank] as f64 / 2.0
         };
         let wins: f64 = pairs.iter().map(|(ours, _)| against(*ours)).sum();
         wins / (pairs.len() * pairs.len()) as f64
     };
     let figures = resampled(&pairs, |resample| Some(figure(resample)));
     percentile_interval(figure(&pairs), &figures, confidence, pairs.len())
+}
+
+/// The different ones of `values`, ascending, and the place of each of `values`
+/// among them.
+fn ranked(values: &[f64]) -> (Vec<f64>, Vec<usize>) {
+    let mut sorted = ascending(values);
+    sorted.dedup();
+    let place = |value: &f64| sorted.partition_point(|other| other < value);
+    let ranks = values.iter().map(place).collect();
+    (sorted, ranks)
+}
+
+/// How often each rank below `most` is there.
+fn counted(ranks: impl Iterator<Item = usize>, most: usize) -> Vec<usize> {
+    let mut counts = vec![0; most];
+    ranks.for_each(|rank| counts[rank] += 1);
+    counts
 }
 
 /// Whether the bootstrap of `values` has something to say.

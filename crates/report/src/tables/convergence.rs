@@ -1,8 +1,8 @@
-use adamix_record::UpdateTimes;
+use adamix_record::{Text, UpdateTimes, text};
 
-use super::{NOTHING, Table, numbers, words};
+use super::{Cell, Table, arm_column, numbers, of_protocol};
 use crate::load::{ArmRuns, Study};
-use crate::number::{count, error, interval, significant};
+use crate::number::{RUN, count, error, range, significant};
 use crate::statistics::{TimeToTarget, area_under_curve, kaplan_meier, mean_interval, median};
 
 /// Area under the curve, and epochs and seconds to a target; `None` where no
@@ -11,24 +11,32 @@ pub(crate) fn convergence(study: &Study) -> Option<Table> {
     let (target, worst) = target(study)?;
     let epochs = study.epochs();
     let mut table = Table::new(
-        format!(
+        of_protocol("convergence", &study.protocol),
+        text!(
             "Mean test error over epochs 1 to {epochs} (the area under the error curve), with its \
-             95\u{202f}% Student interval; and epochs until the test error is at most {}, the \
-             final median error of the worst arm ({worst}). A run that never gets there is \
+             95\u{202f}% Student interval; and epochs until the test error is at most {target}, \
+             the final median error of the worst arm ({worst}). A run that never gets there is \
              censored: it counts as later than {epochs}, and is not dropped. The median is Kaplan \
              and Meier's; the restricted mean takes a run that is later as {epochs}. Seconds are \
-             the median of the epochs times the updates of an epoch times the median time of a training step.",
-            error(target)
+             the median of the epochs times the updates of an epoch times the median time of a \
+             training step.",
+            "第 1 至 {epochs} 轮测试误差的均值（误差曲线下面积），附 95\u{202f}% Student 置信区间；\
+             以及测试误差降至 {target} 以下（含）所需的轮数，该目标取最差方法（{worst}）最终误差的中位数。\
+             始终未达到目标的运行按删失处理：记为晚于第 {epochs} 轮，不予剔除。中位数按 Kaplan-Meier \
+             估计；限制平均把更晚的运行计为 {epochs} 轮。秒数为轮数的中位数乘以每轮更新次数再乘以一个训练步用时的中位数。",
+            epochs,
+            target = error(target),
+            worst,
         ),
         vec![
-            words("arm"),
-            numbers("mean test error over epochs"),
+            arm_column(),
+            numbers(text!("mean test error over epochs", "各轮平均测试误差")),
             numbers("n"),
-            numbers("median epochs to target"),
-            numbers("restricted mean"),
-            numbers("fewest to most"),
-            numbers("censored"),
-            numbers("seconds to target"),
+            numbers(text!("median epochs to target", "达标轮数中位数")),
+            numbers(text!("restricted mean", "限制平均")),
+            numbers(text!("fewest to most", "最少至最多")),
+            numbers(text!("censored", "删失")),
+            numbers(text!("seconds to target", "达标秒数")),
         ],
     );
     table.rows = study
@@ -41,7 +49,7 @@ pub(crate) fn convergence(study: &Study) -> Option<Table> {
 
 /// The final median error of the worst arm, and its label. An arm whose median
 /// run diverged sets no target: any run would meet it before its first update.
-fn target(study: &Study) -> Option<(f64, &str)> {
+fn target(study: &Study) -> Option<(f64, &Text)> {
     let medians = study.arms.iter().filter_map(|arm| {
         let errors: Vec<f64> = study.final_errors(arm).iter().map(|(_, e)| *e).collect();
         Some((median(&errors)?, arm.label()))
@@ -52,7 +60,7 @@ fn target(study: &Study) -> Option<(f64, &str)> {
         .max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<String> {
+fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<Cell> {
     let areas: Vec<f64> = study
         .by_seed(arm, area_under_curve)
         .into_iter()
@@ -71,10 +79,12 @@ fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<String> {
         .map(|(_, time)| time)
         .collect();
     let survival = kaplan_meier(&times, horizon);
-    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.into());
+    let runs = study.counted(arm);
+    let or_nothing = |cell: Option<Cell>| Cell::or_nothing(cell.map(|cell| cell.of(&runs)));
+    let later = |horizon: String| text!("more than {horizon}", "超过 {horizon}", horizon);
     let or_later = |value: Option<f64>| match value {
-        Some(value) => significant(value),
-        None => format!("more than {}", study.epochs()),
+        Some(value) => Cell::number(value, significant),
+        None => later(study.epochs().to_string()).into(),
     };
     let reached = || times.iter().map(|time| time.at).filter(|at| at.is_finite());
     let first = times.iter().filter(|time| time.reached);
@@ -83,21 +93,37 @@ fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<String> {
     let last = reached().max_by(f64::total_cmp).filter(|_| all_reached);
     let seconds = survival.and_then(|survival| {
         let seconds = epoch_seconds(arm.cost.as_ref()?)?;
-        Some(match survival.median {
-            Some(epochs) => significant(epochs * seconds),
-            None => format!("more than {}", significant(horizon * seconds)),
-        })
+        let cell = match survival.median {
+            Some(epochs) => Cell::number(epochs * seconds, significant),
+            None => later(significant(horizon * seconds)).into(),
+        };
+        Some(cell.sourced("cost.json"))
     });
     vec![
-        arm.label().to_owned(),
-        or_nothing(mean_interval(&areas, 0.95).map(|e| interval(&e, error))),
-        areas.len().to_string(),
+        arm.label().into(),
+        or_nothing(mean_interval(&areas, 0.95).map(|e| Cell::estimate(&e, error))),
+        Cell::whole(areas.len()).of(&runs),
         or_nothing(survival.map(|survival| or_later(survival.median))),
-        or_nothing(survival.and_then(|survival| Some(significant(survival.restricted_mean?)))),
-        or_nothing(survival.map(|_| format!("{} to {}", or_later(first), or_later(last)))),
+        or_nothing(survival.and_then(|s| Some(Cell::number(s.restricted_mean?, significant)))),
+        or_nothing(survival.map(|_| {
+            let ends = [first, last].map(or_later);
+            Cell {
+                values: ends.iter().flat_map(|end| end.values.clone()).collect(),
+                ..range(&ends[0].text, &ends[1].text).into()
+            }
+        })),
         or_nothing(survival.map(|survival| {
-            let runs = count(survival.n, "run");
-            format!("{} of {runs}", survival.censored)
+            let (censored, runs) = (survival.censored, count(survival.n, RUN));
+            Cell {
+                values: vec![censored as f64],
+                ..text!(
+                    "{censored} of {runs}",
+                    "{runs} 中 {censored} 次",
+                    censored,
+                    runs
+                )
+                .into()
+            }
         })),
         or_nothing(seconds),
     ]

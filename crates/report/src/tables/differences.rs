@@ -1,9 +1,9 @@
-use adamix_record::{Claim, Role};
+use adamix_record::{Role, Statistic, text};
 
-use super::{NOTHING, Table, numbers, words};
-use crate::findings::{compare, pairs};
-use crate::load::{ArmRuns, Study};
-use crate::number::{bound, grouped, interval, p_value, percent};
+use super::{Cell, Table, numbers, of_protocol, words};
+use crate::findings::{ErrorFigure, compare, paired_runs, pairs};
+use crate::load::{ArmRuns, Experiment, Study};
+use crate::number::{bound, grouped, p_value, percent, range};
 use crate::statistics::{
     Difference, Estimate, bca, bootstrap_t, holm, mean_interval, probability_of_improvement,
     sign_flip_p, signed_rank_p,
@@ -20,15 +20,17 @@ struct Compared<'a> {
     named: bool,
 }
 
-/// AdaMix minus every other arm, paired by seed, in a figure of the test
-/// errors; `None` where no arm is AdaMix or nothing is to compare. The claim
+/// AdaMix minus every other arm, paired by seed, in the figure of the test
+/// errors that a statistic compares; `None` where no arm is AdaMix, nothing is
+/// to compare, or the statistic is a cost. The first claim about the statistic
 /// gives the levels and says which comparisons it names.
 pub(crate) fn differences(
+    experiment: &Experiment,
     study: &Study,
-    claim: Option<&Claim>,
-    measure: &str,
-    figure: impl Fn(&[f64]) -> Option<f64>,
+    statistic: Statistic,
 ) -> Option<Table> {
+    let claim = experiment.claim_on(statistic);
+    let figure: ErrorFigure = crate::findings::error_figure(statistic)?;
     let ours = study.only(Role::Adamix)?;
     let level = claim.map_or(0.95, |claim| claim.confidence);
     let contradicting = claim.map_or(0.975, |claim| claim.contradiction_confidence);
@@ -37,10 +39,10 @@ pub(crate) fn differences(
         .iter()
         .filter(|other| other.arm.role != Role::Adamix)
         .filter_map(|other| {
-            let (a, b) = pairs(study, ours, other, &figure);
+            let (a, b) = pairs(study, ours, other, figure);
             Some(Compared {
                 other,
-                difference: compare(study, ours, other, &figure)?,
+                difference: compare(study, ours, other, figure)?,
                 improvement: probability_of_improvement(&a, &b, level),
                 named: claim.is_some_and(|claim| claim.against.contains(&other.arm.role)),
             })
@@ -52,54 +54,97 @@ pub(crate) fn differences(
     let sign_flip = adjusted(&compared, sign_flip_p);
     let signed_rank = adjusted(&compared, signed_rank_p);
 
+    let of_level = |name: &str| {
+        text!(
+            "{name} ({level})",
+            "{name}（{level}）",
+            name,
+            level = bound(level)
+        )
+    };
     let mut columns = vec![
-        words("other arm"),
-        numbers(format!("difference ({})", bound(level))),
+        words(text!("other arm", "另一方法")),
+        numbers(text!(
+            "difference ({level})",
+            "差值（{level}）",
+            level = bound(level)
+        )),
         numbers(bound(contradicting)),
-        numbers(format!("bootstrap-t ({})", bound(level))),
-        numbers(format!("BCa ({})", bound(level))),
-        numbers("sign-flip p"),
+        numbers(of_level("bootstrap-t")),
+        numbers(of_level("BCa")),
+        numbers(text!("sign-flip p", "符号翻转 p")),
         numbers("Wilcoxon p"),
-        numbers(format!("chance to be lower ({})", bound(level))),
+        numbers(text!(
+            "chance to be lower ({level})",
+            "更低的概率（{level}）",
+            level = bound(level),
+        )),
         numbers("n"),
     ];
     if let Some(claim) = claim {
-        columns.push(numbers(format!("seeds to decide ({})", bound(claim.power))));
+        columns.push(numbers(text!(
+            "seeds to decide ({power})",
+            "判定所需种子数（{power}）",
+            power = bound(claim.power),
+        )));
     }
-    columns.push(words("comparison"));
+    columns.push(words(text!("comparison", "比较")));
+    let (stem, measure) = match statistic {
+        Statistic::FinalError => (
+            "final-differences",
+            text!("Final test error", "最终测试误差"),
+        ),
+        _ => (
+            "area-differences",
+            text!("Mean test error over the epochs", "各轮平均测试误差"),
+        ),
+    };
     let mut table = Table::new(
-        format!(
-            "{measure} of {} minus that of the other arm, seed by seed, relative to the other \
+        of_protocol(stem, &study.protocol),
+        text!(
+            "{measure} of {ours} minus that of the other arm, seed by seed, relative to the other \
              arm's mean; below 0 AdaMix is lower.",
-            ours.label()
+            "{ours} 的{measure}减去另一方法的，按随机种子逐一配对，相对于另一方法的均值；小于 0 表示 \
+             AdaMix 更低。",
+            measure,
+            ours = ours.label(),
         ),
         columns,
     );
     for (i, compared) in compared.iter().enumerate() {
         let values = &compared.difference.values;
-        let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.into());
+        let runs = paired_runs(study, ours, compared.other);
+        let or_nothing = |cell: Option<Cell>| Cell::or_nothing(cell.map(|cell| cell.of(&runs)));
+        let estimate = |e: Option<Estimate>| e.map(|e| Cell::estimate(&e, percent));
         let ends = |e: Estimate| {
             let known = e.low.is_finite() && e.high.is_finite();
-            known.then(|| format!("{} to {}", percent(e.low), percent(e.high)))
+            known.then(|| Cell {
+                values: vec![e.low, e.high],
+                ..range(percent(e.low), percent(e.high)).into()
+            })
         };
+        let p = |p: Option<f64>| p.map(|p| Cell::number(p, p_value));
         let mut row = vec![
-            compared.other.label().to_owned(),
-            or_nothing(mean_interval(values, level).map(|e| interval(&e, percent))),
+            compared.other.label().into(),
+            or_nothing(estimate(mean_interval(values, level))),
             or_nothing(mean_interval(values, contradicting).and_then(ends)),
             or_nothing(bootstrap_t(values, level).and_then(ends)),
             or_nothing(bca(values, level).and_then(ends)),
-            or_nothing(sign_flip[i].map(p_value)),
-            or_nothing(signed_rank[i].map(p_value)),
-            or_nothing(compared.improvement.map(|e| interval(&e, percent))),
-            values.len().to_string(),
+            or_nothing(p(sign_flip[i])),
+            or_nothing(p(signed_rank[i])),
+            or_nothing(estimate(compared.improvement)),
+            Cell::whole(values.len()).of(&runs),
         ];
         if let Some(claim) = claim {
             let seeds = seeds_needed(claim, &compared.difference);
-            row.push(or_nothing(seeds.map(|seeds| grouped(seeds as u64))));
+            row.push(or_nothing(seeds.map(|seeds| Cell {
+                values: vec![seeds as f64],
+                ..grouped(seeds as u64).into()
+            })));
         }
         row.push(match compared.named {
-            true => "named by the claim".into(),
-            false => "exploratory".into(),
+            true => text!("named by the claim", "主张所指").into(),
+            false => text!("exploratory", "探索性").into(),
         });
         table.rows.push(row);
     }

@@ -1,47 +1,15 @@
-use adamix_record::Statistic;
-use serde::Serialize;
+use adamix_record::{RunId, Statistic, Text, text};
 
-use super::NOTHING;
+use super::{Cell, Column, NOTHING, Table, words};
 use crate::findings::{Finding, findings};
 use crate::load::{Experiment, Study};
 use crate::number::p_value;
 use crate::readings::{Change, effects, not_run, side};
 use crate::statistics::{holm, sign_flip_p};
 
-/// What each other reading of an open detail says about the claims.
-#[derive(Serialize)]
-pub(crate) struct Ledger {
-    pub(crate) caption: String,
-    /// Ids and words of the claims, a column each.
-    pub(crate) claims: Vec<String>,
-    pub(crate) rows: Vec<LedgerRow>,
-}
-
-/// One reading.
-#[derive(Serialize)]
-pub(crate) struct LedgerRow {
-    pub(crate) detail: String,
-    pub(crate) reading: String,
-    pub(crate) meaning: String,
-    pub(crate) source: String,
-    /// One a claim.
-    pub(crate) cells: Vec<LedgerCell>,
-}
-
-/// What one reading says about one claim.
-#[derive(Serialize)]
-pub(crate) struct LedgerCell {
-    pub(crate) verdict: &'static str,
-    /// Class of the badge's colour.
-    pub(crate) class: &'static str,
-    /// A line for each arm that is compared.
-    pub(crate) effects: Vec<String>,
-    /// The adjusted p value.
-    pub(crate) p: String,
-}
-
-/// The ledger: the default readings first, then one change after the other.
-pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Ledger {
+/// What each other reading of an open detail says about the claims: the default
+/// readings first, then one change after the other.
+pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
     let claims = &experiment.plan.claims;
     // Within each claim, over all changes that have a p value.
     let adjusted: Vec<Vec<Option<f64>>> = (0..claims.len())
@@ -57,59 +25,80 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Ledger 
                 .collect()
         })
         .collect();
-    let mut rows: Vec<LedgerRow> = experiment
-        .deciding()
-        .map(|study| LedgerRow {
-            detail: "All details".into(),
-            reading: format!("default ({})", study.label()),
-            meaning: "the first reading of each".into(),
-            source: NOTHING.into(),
-            cells: findings(experiment, study)
-                .iter()
-                .map(|finding| cell(study, finding, None))
-                .collect(),
-        })
-        .collect();
-    rows.extend(changes.iter().enumerate().map(|(i, change)| {
-        let detail = &experiment.plan.details[change.detail];
-        let reading = &detail.readings[change.reading];
-        let cells = change.findings.iter().enumerate();
-        LedgerRow {
-            detail: detail.label.en.clone(),
-            reading: match change.study.is_tuned() {
-                true => format!("{}, tuned", reading.name),
-                false => reading.name.clone(),
-            },
-            meaning: reading.meaning.en.clone(),
-            source: reading.source.en.clone(),
-            cells: cells
-                .map(|(claim, finding)| cell(change.study, finding, adjusted[claim][i]))
-                .collect(),
-        }
+    let mut columns = vec![
+        words(text!("detail", "细节")),
+        words(text!("reading", "解读")),
+        words(text!("what it means", "含义")),
+        words(text!("source, and how sure", "来源与可靠程度")),
+    ];
+    columns.extend(claims.iter().map(|claim| Column {
+        heading: claim_name(claim),
+        class: "claim",
     }));
     let seeds = changes.iter().map(|c| c.study.protocol.seeds.len());
     let floor = seeds.max().filter(|seeds| *seeds < 10).map(|seeds| {
-        format!(
-            " From {seeds} seeds no p value can be below {}, before any adjustment.",
-            p_value(2.0 / 2_f64.powi(seeds as i32))
+        text!(
+            " From {seeds} seeds no p value can be below {p}, before any adjustment.",
+            "只有 {seeds} 个随机种子时，未经校正的 p 值不可能低于 {p}。",
+            seeds,
+            p = p_value(2.0 / 2_f64.powi(seeds as i32)),
         )
     });
-    Ledger {
-        caption: format!(
-            "The ledger of readings: what changes where one open detail is read in another way \
-             and all others stay at their default. Exploratory: it was not fixed which of these \
-             rows matters, and there are many of them. p is the larger of the exact sign-flip p \
-             values of the comparisons that the claim needs, Holm-adjusted within the claim over \
-             the rows below the default; a claim on cost has none, since its intervals are over \
-             rounds of timing.{}",
-            floor.unwrap_or_default()
-        ),
-        claims: claims
-            .iter()
-            .map(|claim| format!("{}, {}", claim.id, claim.text.en))
-            .collect(),
-        rows,
+    let caption = text!(
+        "The ledger of readings: what changes where one open detail is read in another way and \
+         all others stay at their default. Exploratory: it was not fixed which of these rows \
+         matters, and there are many of them. p is the larger of the exact sign-flip p values of \
+         the comparisons that the claim needs, Holm-adjusted within the claim over the rows below \
+         the default; a claim on cost has none, since its intervals are over rounds of timing.",
+        "解读一览：某一未明细节换一种解读、其余保持默认时，结论如何变化。属探索性分析：事先并未规定哪一行\
+         重要，而行数又多。p 取该主张所需各项比较的精确符号翻转 p 值中较大者，并在同一主张内对默认解读以下的\
+         各行作 Holm 校正；关于开销的主张没有 p 值，因为其置信区间取自多次计时。"
+    );
+    let mut table = Table::new("ledger", caption + floor.unwrap_or_default(), columns);
+    for study in experiment.deciding() {
+        let mut row = vec![
+            text!("All details", "全部细节").into(),
+            text!(
+                "default ({study})",
+                "默认（{study}）",
+                study = study.label()
+            )
+            .into(),
+            text!("the first reading of each", "各取第一种解读").into(),
+            NOTHING.into(),
+        ];
+        let findings = findings(experiment, study);
+        row.extend(findings.iter().map(|finding| cell(study, finding, None)));
+        table.rows.push(row);
     }
+    for (i, change) in changes.iter().enumerate() {
+        let detail = &experiment.plan.details[change.detail];
+        let reading = &detail.readings[change.reading];
+        let name = &reading.name;
+        let mut row: Vec<Cell> = vec![
+            (&detail.label).into(),
+            match change.study.is_tuned() {
+                true => text!("{name}, tuned", "{name}，调优", name).into(),
+                false => name.as_str().into(),
+            },
+            (&reading.meaning).into(),
+            (&reading.source).into(),
+        ];
+        let cells = change.findings.iter().enumerate();
+        row.extend(cells.map(|(claim, finding)| cell(change.study, finding, adjusted[claim][i])));
+        table.rows.push(row);
+    }
+    table
+}
+
+/// `C1, lower reconstruction error`.
+pub(crate) fn claim_name(claim: &adamix_record::Claim) -> Text {
+    text!(
+        "{id}, {words}",
+        "{id}，{words}",
+        id = claim.id,
+        words = &claim.text
+    )
 }
 
 /// The p value of a finding: all comparisons must hold, so the largest counts.
@@ -125,23 +114,32 @@ fn p(finding: &Finding<'_>) -> Option<f64> {
     each?.into_iter().reduce(f64::max)
 }
 
-fn cell(study: &Study, finding: &Finding<'_>, p: Option<f64>) -> LedgerCell {
+fn cell(study: &Study, finding: &Finding<'_>, p: Option<f64>) -> Cell {
     if not_run(study, finding.claim) {
-        return LedgerCell {
-            verdict: "not run yet",
-            class: "open",
-            effects: Vec::new(),
-            p: String::new(),
+        return Cell {
+            badge: Some("open"),
+            ..text!("not run yet", "尚未运行").into()
         };
     }
-    let mut effects: Vec<String> = side(finding).into_iter().chain(effects(finding)).collect();
-    if effects.is_empty() {
-        effects.push(finding.effect.clone());
+    let mut below: Vec<Text> = side(finding).into_iter().chain(effects(finding)).collect();
+    if below.is_empty() {
+        below.push(finding.effect.clone());
     }
-    LedgerCell {
-        verdict: finding.verdict.name(),
-        class: finding.class(),
-        effects,
-        p: p.map_or_else(String::new, |p| format!("p {}", p_value(p))),
+    below.extend(p.map(|p| Text::same(format!("p {}", p_value(p)))));
+    let estimates = finding.compared.iter().map(|compared| compared.estimate);
+    Cell {
+        badge: Some(finding.class()),
+        below,
+        values: estimates
+            .flat_map(|e| [e.point, e.low, e.high])
+            .chain(p)
+            .collect(),
+        source: (finding.claim.statistic == Statistic::UpdateCost).then_some("cost.json"),
+        ..Cell::from(finding.verdict.name())
     }
+    .of(&finding
+        .runs
+        .iter()
+        .map(|id| (*id).clone())
+        .collect::<Vec<RunId>>())
 }

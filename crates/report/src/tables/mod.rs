@@ -1,4 +1,4 @@
-//! Tables, one file each: rows of text, computed from the records.
+//! Tables, one file each: rows of cells, computed from the records.
 
 mod ablation;
 mod assumptions;
@@ -20,51 +20,138 @@ pub(crate) use cost::{declared, disagreements, measured};
 pub(crate) use coverage::coverage;
 pub(crate) use differences::differences;
 pub(crate) use final_errors::final_errors;
-pub(crate) use ledger::{Ledger, ledger};
+pub(crate) use ledger::{claim_name, ledger};
 pub(crate) use reference::reference;
-pub(crate) use runs::{environments, runs, tuning_runs};
+pub(crate) use runs::{environments, runs, state, tuning_runs};
 pub(crate) use samples::{Gallery, gallery};
 pub(crate) use tuning::tuning;
 
+use adamix_record::{RunId, Text};
 use serde::Serialize;
 
-/// A table of text. The first cell of a row names it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+use crate::number::{interval, slug};
+use crate::statistics::Estimate;
+
+/// A table. The first cell of a row names it.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Table {
-    pub(crate) caption: String,
+    /// Its files' stem under `tables/`.
+    pub(crate) name: String,
+    pub(crate) caption: Text,
     pub(crate) columns: Vec<Column>,
-    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) rows: Vec<Vec<Cell>>,
 }
 
-/// A column's heading, and whether it holds numbers.
+/// A column's heading, and what its cells hold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Column {
-    pub(crate) heading: String,
-    pub(crate) numeric: bool,
+    pub(crate) heading: Text,
+    /// Class of its cells: `number`, `claim` or none.
+    pub(crate) class: &'static str,
+}
+
+/// A cell, and what it comes from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Cell {
+    pub(crate) text: Text,
+    /// Class of the badge's colour, where the text is a verdict.
+    pub(crate) badge: Option<&'static str>,
+    /// Lines below the text.
+    pub(crate) below: Vec<Text>,
+    /// The numbers shown, unrounded: of an interval its point, low and high.
+    pub(crate) values: Vec<f64>,
+    /// The runs behind them.
+    pub(crate) runs: Vec<RunId>,
+    /// The file or publication behind them, where it is no run.
+    pub(crate) source: Option<&'static str>,
+}
+
+impl<T: Into<Text>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Cell {
+    /// A number with what writes it.
+    fn number(value: f64, write: impl Fn(f64) -> String) -> Self {
+        Self {
+            values: vec![value],
+            ..Self::from(write(value))
+        }
+    }
+
+    /// A whole number.
+    fn whole(n: usize) -> Self {
+        Self::number(n as f64, |_| n.to_string())
+    }
+
+    /// An estimate with its interval.
+    fn estimate(estimate: &Estimate, write: impl Fn(f64) -> String) -> Self {
+        Self {
+            values: vec![estimate.point, estimate.low, estimate.high],
+            ..Self::from(interval(estimate, write))
+        }
+    }
+
+    /// The cell, or one that says that there is nothing to tell.
+    fn or_nothing(cell: Option<Self>) -> Self {
+        cell.unwrap_or_else(|| NOTHING.into())
+    }
+
+    /// The same with the runs behind it.
+    fn of(self, runs: &[RunId]) -> Self {
+        Self {
+            runs: runs.to_vec(),
+            ..self
+        }
+    }
+
+    /// The same with its source.
+    fn sourced(self, source: &'static str) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
 }
 
 impl Table {
-    fn new(caption: impl Into<String>, columns: Vec<Column>) -> Self {
+    fn new(name: impl Into<String>, caption: Text, columns: Vec<Column>) -> Self {
         Self {
-            caption: caption.into(),
+            name: name.into(),
+            caption,
             columns,
             rows: Vec::new(),
         }
     }
 }
 
-fn words(heading: impl Into<String>) -> Column {
+/// Name of a table of one protocol.
+fn of_protocol(stem: &str, protocol: &adamix_record::Protocol) -> String {
+    format!("{stem}-{}", slug(&protocol.name))
+}
+
+fn words(heading: impl Into<Text>) -> Column {
     Column {
         heading: heading.into(),
-        numeric: false,
+        class: "",
     }
 }
 
-fn numbers(heading: impl Into<String>) -> Column {
+fn numbers(heading: impl Into<Text>) -> Column {
     Column {
         heading: heading.into(),
-        numeric: true,
+        class: "number",
     }
+}
+
+/// The heading of most tables' first column.
+fn arm_column() -> Column {
+    words(adamix_record::text!("arm", "方法"))
 }
 
 /// What stands where there is nothing to tell.

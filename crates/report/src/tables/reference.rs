@@ -1,9 +1,13 @@
-use adamix_record::{PrincipalComponents, Role};
+use adamix_record::{PrincipalComponents, Role, Text, text};
 
-use super::{NOTHING, Table, numbers, words};
+use super::{Cell, NOTHING, Table, numbers, words};
 use crate::load::{ArmRuns, Experiment, Study};
-use crate::number::{count, error};
+use crate::number::{EPOCH, SEED, count, error};
 use crate::statistics::mean;
+
+/// Where a figure comes from: a short name, and in full with its tag.
+#[derive(Clone)]
+struct Source(&'static str, Text);
 
 /// Figures of other work beside ours. They are all of MNIST, so `None` for any
 /// other data set.
@@ -12,29 +16,43 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<Table> {
         return None;
     }
     let mut table = Table::new(
-        "Reference figures, all reconstruction errors on MNIST as defined above. Source tags: \
-         read, at its source; second, from a secondary source; measured, by us. Networks, \
-         training time and pre-training differ, so nearness shows plausibility, not agreement. \
-         No number of the AdaMix paper is known, and none is compared with.",
+        "reference",
+        text!(
+            "Reference figures, all reconstruction errors on MNIST as defined above. Source tags: \
+             read, at its source; second, from a secondary source; measured, by us. Networks, \
+             training time and pre-training differ, so nearness shows plausibility, not \
+             agreement. No number of the AdaMix paper is known, and none is compared with.",
+            "参考数值，均为上文所定义的 MNIST 重构误差。来源标记：“原文”指查阅了原始出处；“二手”指取自\
+             间接来源；“自测”指由我们测得。网络、训练时间和预训练各不相同，因此数值相近只说明合理，不说明\
+             一致。AdaMix 论文中的数值均未获知，因此不与之比较。"
+        ),
         vec![
-            words("what"),
-            numbers("theirs"),
-            words("source"),
-            words("ours"),
+            words(text!("what", "项目")),
+            numbers(text!("theirs", "文献值")),
+            words(text!("source", "来源")),
+            words(text!("ours", "本文值")),
         ],
     );
-    let mut add = |what: &str, theirs: &str, source: &str, ours: Option<String>| {
-        let ours = ours.unwrap_or_else(|| NOTHING.into());
-        table
-            .rows
-            .push(vec![what.into(), theirs.into(), source.into(), ours]);
+    let mut add = |what: Text, theirs: &str, source: &Source, ours: Option<Cell>| {
+        let value = theirs.parse().ok();
+        let theirs = Cell {
+            values: value.into_iter().collect(),
+            ..theirs.into()
+        };
+        table.rows.push(vec![
+            what.into(),
+            theirs.sourced(source.0),
+            (&source.1).into(),
+            ours.unwrap_or_else(|| NOTHING.into()),
+        ]);
     };
     let anchor = |value: Option<f64>| {
-        Some(match (&experiment.anchors, value) {
-            (None, _) => "not measured yet".to_owned(),
-            (Some(_), None) => "not measured".to_owned(),
-            (Some(_), Some(value)) => error(value),
-        })
+        let cell = match (&experiment.anchors, value) {
+            (None, _) => text!("not measured yet", "尚未测得").into(),
+            (Some(_), None) => text!("not measured", "未测").into(),
+            (Some(_), Some(value)) => Cell::number(value, error),
+        };
+        Some(cell.sourced("anchors.json"))
     };
     let components = |n: usize, value: fn(&PrincipalComponents) -> f64| {
         let all = experiment
@@ -43,31 +61,49 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<Table> {
             .flat_map(|a| &a.principal_components);
         anchor(all.into_iter().find(|p| p.components == n).map(value))
     };
-    let ours = "independent computation in float64 (measured)";
+    let ours = Source(
+        "independent computation",
+        text!(
+            "independent computation in float64 (measured)",
+            "以 float64 独立计算（自测）"
+        ),
+    );
     add(
-        "mean training image, test",
+        text!("mean training image, test", "训练图像的平均图像，测试集"),
         "52.90",
-        ours,
+        &ours,
         anchor(experiment.anchors.as_ref().map(|a| a.mean_image_test_error)),
     );
-    for (what, theirs, n) in [
-        ("principal components, 2, test", "43.645", 2),
-        ("principal components, 6, test", "32.651", 6),
-        ("principal components, 30, test", "13.866", 30),
-    ] {
-        add(what, theirs, ours, components(n, |p| p.test_error));
+    let principal = |n: usize| {
+        text!(
+            "principal components, {n}, test",
+            "主成分分析，{n} 个主成分，测试集",
+            n,
+        )
+    };
+    for (theirs, n) in [("43.645", 2), ("32.651", 6), ("13.866", 30)] {
+        add(principal(n), theirs, &ours, components(n, |p| p.test_error));
     }
     add(
-        "principal components, 30, train",
+        text!(
+            "principal components, 30, train",
+            "主成分分析，30 个主成分，训练集"
+        ),
         "14.207",
-        ours,
+        &ours,
         components(30, |p| p.train_error),
     );
-    let science = "Hinton and Salakhutdinov 2006, figure 2B (second, exact quote)";
+    let science = Source(
+        "Hinton and Salakhutdinov 2006",
+        text!(
+            "Hinton and Salakhutdinov 2006, figure 2B (second, exact quote)",
+            "Hinton 与 Salakhutdinov 2006，图 2B（二手，逐字引用）"
+        ),
+    );
     add(
-        "principal components, 30, test",
+        principal(30),
         "13.87",
-        science,
+        &science,
         components(30, |p| p.test_error),
     );
     let logistic = experiment
@@ -76,43 +112,85 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<Table> {
         .and_then(|a| a.logistic_pca.as_ref());
     let logistic = logistic.filter(|fitted| fitted.components == 30);
     add(
-        "logistic principal components, 30, test (ours: a linear code with logistic outputs, \
-         trained until a pass gained less than 0.01\u{202f}%; in parentheses the gap to theirs)",
-        "8.01",
-        science,
-        logistic.map_or_else(
-            || anchor(None),
-            |fitted| {
-                let (test, gap) = (fitted.test_error, fitted.test_error - 8.01);
-                Some(format!("{} ({gap:+.2})", error(test)))
-            },
+        text!(
+            "logistic principal components, 30, test (ours: a linear code with logistic outputs, \
+             trained until a pass gained less than 0.01\u{202f}%; in parentheses the gap to theirs)",
+            "逻辑主成分分析，30 个主成分，测试集（我们的：线性编码、逻辑输出，训练到一遍数据的收益\
+             低于 0.01\u{202f}%；括号内为与其差距）"
         ),
+        "8.01",
+        &science,
+        match logistic {
+            None => anchor(None),
+            Some(fitted) => {
+                let with_gap = |value| format!("{} ({:+.2})", error(value), value - 8.01);
+                Some(Cell::number(fitted.test_error, with_gap).sourced("anchors.json"))
+            }
+        },
     );
     let lowest = lowest(experiment, |e| e.test_error);
     let lowest_train = self::lowest(experiment, |e| e.train_error);
     add(
-        "deep autoencoder, 30 code units, test",
+        text!(
+            "deep autoencoder, 30 code units, test",
+            "深度自编码器，30 个编码单元，测试集"
+        ),
         "3.00",
-        science,
+        &science,
         lowest.clone(),
     );
-    let walk = "released code of Hinton and Salakhutdinov, 10 pre-training epochs, stopped at \
-                fine-tuning epoch 35, in a public walk-through (second)";
-    add("deep autoencoder, test", "4.520", walk, lowest);
+    let walk = Source(
+        "public walk-through",
+        text!(
+            "released code of Hinton and Salakhutdinov, 10 pre-training epochs, stopped at \
+             fine-tuning epoch 35, in a public walk-through (second)",
+            "Hinton 与 Salakhutdinov 公开的代码，预训练 10 轮，止于反向微调第 35 轮，取自一篇公开的讲解（二手）"
+        ),
+    );
     add(
-        "deep autoencoder, train",
+        text!("deep autoencoder, test", "深度自编码器，测试集"),
+        "4.520",
+        &walk,
+        lowest,
+    );
+    add(
+        text!("deep autoencoder, train", "深度自编码器，训练集"),
         "4.318",
-        walk,
+        &walk,
         lowest_train.clone(),
     );
-    let sutskever = "Sutskever, Martens, Dahl and Hinton 2013, table 1: 750,000 updates, batch \
-                     200 (second)";
+    let sutskever = Source(
+        "Sutskever, Martens, Dahl and Hinton 2013",
+        text!(
+            "Sutskever, Martens, Dahl and Hinton 2013, table 1: 750,000 updates, batch 200 \
+             (second)",
+            "Sutskever、Martens、Dahl 与 Hinton 2013，表 1：更新 750,000 次，小批量 200（二手）"
+        ),
+    );
     for (what, theirs) in [
-        ("stochastic gradient descent (SGD), train", "2.1"),
-        ("Nesterov's momentum, best, train", "0.73"),
-        ("Hessian-free optimisation, train", "0.69"),
+        (
+            text!(
+                "stochastic gradient descent (SGD), train",
+                "随机梯度下降（SGD），训练集"
+            ),
+            "2.1",
+        ),
+        (
+            text!(
+                "Nesterov's momentum, best, train",
+                "Nesterov 动量，最优，训练集"
+            ),
+            "0.73",
+        ),
+        (
+            text!(
+                "Hessian-free optimisation, train",
+                "Hessian-free 优化，训练集"
+            ),
+            "0.69",
+        ),
     ] {
-        add(what, theirs, sutskever, lowest_train.clone());
+        add(what, theirs, &sutskever, lowest_train.clone());
     }
     // The prototype's settings were chosen by nobody's validation error.
     let untuned = experiment.headline().find(|s| s.protocol.tuning.is_none());
@@ -124,10 +202,21 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<Table> {
 
 /// Figures of the prototype that was written before this program: the same
 /// network after 10 pre-training epochs.
-fn prototype(study: &Study, mut add: impl FnMut(&str, &str, &str, Option<String>)) {
-    let source = "independent prototype, one seed, 10 pre-training epochs, batch 100 (measured)";
+fn prototype(study: &Study, mut add: impl FnMut(Text, &str, &Source, Option<Cell>)) {
+    let source = Source(
+        "independent prototype",
+        text!(
+            "independent prototype, one seed, 10 pre-training epochs, batch 100 (measured)",
+            "独立原型程序，单个随机种子，预训练 10 轮，小批量 100（自测）"
+        ),
+    );
     let start = study.arms.first().and_then(|arm| at_epoch(study, arm, 0));
-    add("before fine-tuning, test", "12.8", source, start);
+    add(
+        text!("before fine-tuning, test", "反向微调之前，测试集"),
+        "12.8",
+        &source,
+        start,
+    );
     for (name, theirs, role) in [
         ("AdaMix (W1 + B1; eta 0.1, K 1)", "6.99", Role::Adamix),
         ("AdaGrad (eta 0.1, K 1)", "5.37", Role::Adagrad),
@@ -135,17 +224,28 @@ fn prototype(study: &Study, mut add: impl FnMut(&str, &str, &str, Option<String>
     ] {
         let ours = study.only(role).and_then(|arm| at_epoch(study, arm, 4));
         if ours.is_some() {
-            add(&format!("{name}, 4 epochs, test"), theirs, source, ours);
+            let what = text!("{name}, 4 epochs, test", "{name}，4 轮，测试集", name);
+            add(what, theirs, &source, ours);
         }
     }
 }
 
-fn at_epoch(study: &Study, arm: &ArmRuns, epoch: usize) -> Option<String> {
+fn at_epoch(study: &Study, arm: &ArmRuns, epoch: usize) -> Option<Cell> {
     let by_seed = study.by_seed(arm, |errors| errors.get(epoch).copied());
     let errors: Vec<f64> = by_seed.into_iter().map(|(_, error)| error).collect();
     (!errors.is_empty()).then(|| {
-        let seeds = count(errors.len(), "seed");
-        format!("{} ({}, {seeds})", error(mean(&errors)), arm.label())
+        let text = text!(
+            "{error} ({arm}, {seeds})",
+            "{error}（{arm}，{seeds}）",
+            error = error(mean(&errors)),
+            arm = arm.label(),
+            seeds = count(errors.len(), SEED),
+        );
+        Cell {
+            values: vec![mean(&errors)],
+            ..text.into()
+        }
+        .of(&study.counted(arm))
     })
 }
 
@@ -154,7 +254,7 @@ fn at_epoch(study: &Study, arm: &ArmRuns, epoch: usize) -> Option<String> {
 fn lowest(
     experiment: &Experiment,
     value: fn(&adamix_record::Evaluation) -> Option<f64>,
-) -> Option<String> {
+) -> Option<Cell> {
     let studies = experiment.studies.iter();
     let arms = studies.flat_map(|study| study.arms.iter().map(move |arm| (study, arm)));
     let means = arms.filter_map(|(study, arm)| {
@@ -170,15 +270,26 @@ fn lowest(
         Some((mean(&errors), errors.len(), study, arm))
     });
     let (lowest, n, study, arm) = means.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let protocol = match experiment.studies.len() {
-        1 => String::new(),
-        _ => format!(", {}", study.label()),
+    let arm_label = match experiment.studies.len() {
+        1 => arm.label().clone(),
+        _ => text!(
+            "{arm}, {study}",
+            "{arm}，{study}",
+            arm = arm.label(),
+            study = study.label(),
+        ),
     };
-    Some(format!(
-        "{} ({}{protocol}, {} epochs, {})",
-        error(lowest),
-        arm.label(),
-        study.epochs(),
-        count(n, "seed")
-    ))
+    let text = text!(
+        "{error} ({arm_label}, {epochs}, {seeds})",
+        "{error}（{arm_label}，{epochs}，{seeds}）",
+        error = error(lowest),
+        arm_label,
+        epochs = count(study.epochs() as usize, EPOCH),
+        seeds = count(n, SEED),
+    );
+    let cell = Cell {
+        values: vec![lowest],
+        ..text.into()
+    };
+    Some(cell.of(&study.counted(arm)))
 }

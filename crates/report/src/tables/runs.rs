@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use adamix_record::RunId;
+use adamix_record::{RunId, Text, text};
 
-use super::{NOTHING, Table, numbers, words};
+use super::{Cell, Column, NOTHING, Table, arm_column, numbers, words};
 use crate::load::{Experiment, Run, State, Study};
-use crate::number::error;
+use crate::number::{RECORD, count, error};
 
 /// Every planned run and what became of it. A run that several arms or
 /// protocols share stands once.
@@ -12,7 +12,7 @@ pub(crate) fn runs(experiment: &Experiment) -> Table {
     let mut rows = Rows::default();
     for study in &experiment.studies {
         for arm in &study.arms {
-            let name = named(experiment, study, arm.label());
+            let name = named(experiment, study, arm.label().clone());
             for run in &arm.runs {
                 let last = study.test_errors(run).and_then(|e| e.last().copied());
                 rows.add(study, run, &name, last, study.epochs());
@@ -20,9 +20,14 @@ pub(crate) fn runs(experiment: &Experiment) -> Table {
         }
     }
     rows.table(
-        "Every run of the plan. The run id is a checksum over settings, seed, data, backend and \
-         version of the numerics. Each record is a text file, one JSON object a line.",
-        "final test error",
+        "runs",
+        text!(
+            "Every run of the plan. The run id is a checksum over settings, seed, data, backend \
+             and version of the numerics. Each record is a text file, one JSON object a line.",
+            "计划中的每次运行。运行编号是对设置、随机种子、数据、计算后端和数值版本所取的校验和。\
+             每份记录是一个文本文件，每行一个 JSON 对象。"
+        ),
+        text!("final test error", "最终测试误差"),
     )
 }
 
@@ -34,7 +39,9 @@ pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
         let epochs = rungs.map(|rung| rung.epochs).max().unwrap_or(0);
         for tuned in &study.tuning {
             for (number, runs) in tuned.candidates.iter().enumerate() {
-                let name = named(experiment, study, &format!("{}, {number}", tuned.label));
+                let label = &tuned.label;
+                let name = text!("{label}, {number}", "{label}，{number}", label, number);
+                let name = named(experiment, study, name);
                 for run in runs {
                     let evaluation = run.record.as_ref().and_then(|r| r.evaluations.last());
                     let last = evaluation.and_then(|e| e.validation_error);
@@ -45,9 +52,13 @@ pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
     }
     (!rows.rows.is_empty()).then(|| {
         rows.table(
-            "Every run of the tuning, by arm and number of the candidate. Its error is on the \
-             validation images, where it ended.",
-            "last validation error",
+            "tuning-runs",
+            text!(
+                "Every run of the tuning, by arm and number of the candidate. Its error is on the \
+                 validation images, where it ended.",
+                "调优的每次运行，按方法和候选设置的序号排列。误差为运行结束时在验证图像上的误差。"
+            ),
+            text!("last validation error", "末次验证误差"),
         )
     })
 }
@@ -55,127 +66,159 @@ pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
 /// Rows in the order of the plan, each run once.
 #[derive(Default)]
 struct Rows<'a> {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
     /// Row of each run, and how many more have it.
     found: BTreeMap<&'a RunId, (usize, usize)>,
 }
 
 impl<'a> Rows<'a> {
-    fn add(&mut self, study: &Study, run: &'a Run, name: &str, last: Option<f64>, epochs: u64) {
+    fn add(&mut self, study: &Study, run: &'a Run, name: &Text, last: Option<f64>, epochs: u64) {
         if let Some((_, more)) = self.found.get_mut(&run.id) {
             *more += 1;
             return;
         }
         self.found.insert(&run.id, (self.rows.len(), 0));
+        let cells = row(study, run, name.clone(), last, epochs);
+        let id = std::slice::from_ref(&run.id);
         self.rows
-            .push(row(study, run, name.to_owned(), last, epochs));
+            .push(cells.into_iter().map(|c| c.of(id)).collect());
     }
 
-    fn table(mut self, caption: &str, figure: &str) -> Table {
+    fn table(mut self, name: &str, caption: Text, figure: Text) -> Table {
         for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
-            self.rows[*place][0] += &format!(" (and {more} more)");
+            self.rows[*place][0].text += text!(" (and {more} more)", "（另有 {more} 处）", more);
         }
-        let mut table = Table::new(caption, columns(figure));
+        let mut table = Table::new(name, caption, columns(figure));
         table.rows = self.rows;
         table
     }
 }
 
-fn columns(figure: &str) -> Vec<super::Column> {
+fn columns(figure: Text) -> Vec<Column> {
     vec![
-        words("arm"),
-        numbers("seed"),
-        words("run id"),
-        words("state"),
+        arm_column(),
+        numbers(text!("seed", "随机种子")),
+        words(text!("run id", "运行编号")),
+        words(text!("state", "状态")),
         numbers(figure),
-        words("record"),
+        words(text!("record", "记录")),
     ]
 }
 
 /// The arm's name, with the protocol's where there are several.
-fn named(experiment: &Experiment, study: &Study, arm: &str) -> String {
+fn named(experiment: &Experiment, study: &Study, arm: Text) -> Text {
     match experiment.studies.len() {
-        1 => arm.to_owned(),
-        _ => format!("{}: {arm}", study.protocol.name),
+        1 => arm,
+        _ => {
+            let protocol = &study.protocol.name;
+            text!("{protocol}: {arm}", "{protocol}：{arm}", protocol, arm)
+        }
     }
 }
 
-fn row(study: &Study, run: &Run, name: String, last: Option<f64>, planned: u64) -> Vec<String> {
-    let state = match &run.state {
-        State::Completed => "completed".into(),
+/// What became of a run, in words.
+pub(crate) fn state(study: &Study, state: &State, planned: u64) -> Text {
+    match state {
+        State::Completed => text!("completed", "完成"),
         State::Diverged { epoch } => {
-            let counted = if study.mean_image_error.is_some() {
-                "counts with the mean image's error"
-            } else {
-                "cannot count: the mean image's error is not measured yet"
+            let counted = match study.mean_image_error {
+                Some(_) => text!("counts with the mean image's error", "按平均图像的误差计入"),
+                None => text!(
+                    "cannot count: the mean image's error is not measured yet",
+                    "无法计入：平均图像的误差尚未测得"
+                ),
             };
-            format!("diverged at epoch {epoch}; {counted}")
+            text!(
+                "diverged at epoch {epoch}; {counted}",
+                "在第 {epoch} 轮发散；{counted}",
+                epoch,
+                counted,
+            )
         }
-        State::Stopped { epoch } => format!("not kept after epoch {epoch}"),
-        State::Failed { why } => format!("failed: {why}"),
-        State::Running { epochs } => {
-            format!("running, or interrupted; {epochs} of {planned} epochs")
+        State::Stopped { epoch } => {
+            text!(
+                "not kept after epoch {epoch}",
+                "第 {epoch} 轮后未保留",
+                epoch
+            )
         }
-        State::Missing => "missing".into(),
-    };
-    // The path on the reader's side, not that of this machine.
-    let file = run.path.file_name().and_then(|name| name.to_str());
+        State::Failed { why } => text!("failed: {why}", "失败：{why}", why),
+        State::Running { epochs } => text!(
+            "running, or interrupted; {epochs} of {planned} epochs",
+            "运行中或已中断；已完成 {epochs} 轮，共 {planned} 轮",
+            epochs,
+            planned,
+        ),
+        State::Missing => text!("missing", "缺失"),
+    }
+}
+
+fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) -> Vec<Cell> {
     vec![
-        name,
-        run.seed.to_string(),
-        run.id.to_string(),
-        state,
-        last.map_or_else(|| NOTHING.into(), error),
-        file.map_or_else(|| NOTHING.into(), |file| format!("runs/{file}")),
+        name.into(),
+        Cell::number(run.seed as f64, |_| run.seed.to_string()),
+        run.id.as_str().into(),
+        state(study, &run.state, planned).into(),
+        Cell::or_nothing(last.map(|last| Cell::number(last, error))),
+        run.file().map_or_else(|| NOTHING.into(), Cell::from),
     ]
 }
 
 /// Every machine and program that wrote records, and the one that was timed.
 pub(crate) fn environments(experiment: &Experiment) -> Table {
     let mut table = Table::new(
-        "Where the records were written.",
+        "environments",
+        text!("Where the records were written.", "各份记录的产生环境。"),
         vec![
-            words("for"),
+            words(text!("for", "对象")),
             words("adamix"),
-            words("commit"),
-            words("compiler"),
-            words("features"),
-            words("platform"),
-            words("processor"),
-            numbers("cores"),
-            words("GPU (graphics processor)"),
-            words("matrix kernel"),
-            numbers("jobs"),
+            words(text!("commit", "提交（commit）")),
+            words(text!("compiler", "编译器")),
+            words(text!("features", "编译特性")),
+            words(text!("platform", "平台")),
+            words(text!("processor", "处理器")),
+            numbers(text!("cores", "核心数")),
+            words(text!("GPU (graphics processor)", "GPU（图形处理器）")),
+            words(text!("matrix kernel", "矩阵内核")),
+            numbers(text!("jobs", "并行任务数")),
             words("Cargo.lock SHA-256"),
         ],
     );
-    let records = experiment.environments().into_iter().map(|(e, kernel, n)| {
-        let what = crate::number::count(n, "record");
-        (what, e, kernel)
-    });
+    let records = experiment
+        .environments()
+        .into_iter()
+        .map(|(e, kernel, n)| (count(n, RECORD), e, kernel));
     let timed = experiment
         .cost
         .iter()
-        .map(|cost| ("cost.json".to_owned(), &cost.environment, NOTHING));
+        .map(|cost| (Text::same("cost.json"), &cost.environment, NOTHING));
+    let none = || text!("none", "无");
     for (what, e, kernel) in records.chain(timed) {
-        let commit = e.commit.as_deref().unwrap_or("unknown");
+        let commit = match &e.commit {
+            Some(commit) => Text::same(commit.as_str()),
+            None => text!("unknown", "未知"),
+        };
+        let commit = match e.dirty {
+            true => text!("{commit}, with changes", "{commit}，有未提交的改动", commit),
+            false => commit,
+        };
         table.rows.push(vec![
-            what,
-            e.version.clone(),
-            format!("{commit}{}", if e.dirty { ", with changes" } else { "" }),
-            e.rustc.clone(),
+            what.into(),
+            e.version.as_str().into(),
+            commit.into(),
+            e.rustc.as_str().into(),
             if e.features.is_empty() {
-                "none".into()
+                none().into()
             } else {
-                e.features.join(", ")
+                e.features.join(", ").into()
             },
-            e.platform.clone(),
-            e.processor.clone(),
-            e.cores.to_string(),
-            e.gpu.clone().unwrap_or_else(|| "none".into()),
-            kernel.to_owned(),
-            e.jobs.to_string(),
-            e.lock_sha256.clone(),
+            e.platform.as_str().into(),
+            e.processor.as_str().into(),
+            Cell::whole(e.cores),
+            e.gpu.as_deref().map_or_else(none, Text::same).into(),
+            kernel.into(),
+            Cell::whole(e.jobs),
+            e.lock_sha256.as_str().into(),
         ]);
     }
     table

@@ -1,22 +1,23 @@
+use adamix_record::{Text, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use crate::load::{Run, Study};
-use crate::number::fixed;
+use crate::number::{fixed, in_a_row};
 use crate::{Error, Result};
 
 /// Test images and what each arm makes of them.
 #[derive(Serialize)]
 pub(crate) struct Gallery {
-    pub(crate) caption: String,
+    pub(crate) caption: Text,
     pub(crate) rows: Vec<GalleryRow>,
 }
 
 /// The images of one arm, or the test images themselves.
 #[derive(Serialize)]
 pub(crate) struct GalleryRow {
-    pub(crate) label: String,
+    pub(crate) label: Text,
     pub(crate) pictures: Vec<Picture>,
 }
 
@@ -26,9 +27,9 @@ pub(crate) struct Picture {
     /// A `data:` address that holds the whole PNG.
     pub(crate) source: String,
     /// What it shows, for those who do not see it.
-    pub(crate) alternative: String,
+    pub(crate) alternative: Text,
     /// What stands below it.
-    pub(crate) below: String,
+    pub(crate) below: Text,
 }
 
 /// The pictures of the first seed; `None` where no run of it has any.
@@ -43,13 +44,18 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
         let run = arm.runs.iter().find(|run| run.seed == *seed);
         let found = run.and_then(|run| Some((run, run.record.as_ref()?.samples.as_ref()?)));
         let Some((run, samples)) = found else {
-            without.push(label);
+            without.push(label.clone());
             continue;
         };
         let draw = |pixels: &[u8]| source(run, pixels, samples.image_shape);
         let name = |i: usize| match samples.labels.get(i) {
-            Some(label) => format!("image {}, a {label}", i + 1),
-            None => format!("image {}", i + 1),
+            Some(label) => text!(
+                "image {number}, a {label}",
+                "图像 {number}，数字 {label}",
+                number = i + 1,
+                label,
+            ),
+            None => text!("image {number}", "图像 {number}", number = i + 1),
         };
         if rows.is_empty() {
             let pictures: Result<Vec<Picture>> = samples
@@ -59,13 +65,18 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
                 .map(|(i, pixels)| {
                     Ok(Picture {
                         source: draw(pixels)?,
-                        alternative: format!("Test {}", name(i)),
-                        below: samples.labels.get(i).map(u8::to_string).unwrap_or_default(),
+                        alternative: text!("Test {name}", "测试{name}", name = name(i)),
+                        below: samples
+                            .labels
+                            .get(i)
+                            .map(u8::to_string)
+                            .unwrap_or_default()
+                            .into(),
                     })
                 })
                 .collect();
             rows.push(GalleryRow {
-                label: "test image".into(),
+                label: text!("test image", "测试图像"),
                 pictures: pictures?,
             });
         }
@@ -75,28 +86,43 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
             .enumerate()
             .map(|(i, pixels)| {
                 let error = samples.errors.get(i).copied().flatten();
-                let below = error.map_or_else(|| "not finite".into(), |error| fixed(error, 1));
+                let below = match error {
+                    Some(error) => fixed(error, 1).into(),
+                    None => text!("not finite", "非有限值"),
+                };
                 Ok(Picture {
                     source: draw(pixels)?,
-                    alternative: format!("{label}: {} rebuilt, error {below}", name(i)),
+                    alternative: text!(
+                        "{label}: {name} rebuilt, error {below}",
+                        "{label}：{name} 的重构，误差 {below}",
+                        label,
+                        name = name(i),
+                        below = &below,
+                    ),
                     below,
                 })
             })
             .collect();
         rows.push(GalleryRow {
-            label: label.to_owned(),
+            label: label.clone(),
             pictures: pictures?,
         });
     }
     if rows.is_empty() {
         return Ok(None);
     }
-    let mut caption = format!(
+    let mut caption = text!(
         "Test images and what each arm's network makes of them after the last epoch, seed {seed}; \
-         below each its squared error, summed over pixels."
+         below each its squared error, summed over pixels.",
+        "测试图像，以及最后一轮之后各方法的网络对它们的重构，随机种子 {seed}；每幅下方为其平方误差，按像素求和。",
+        seed,
     );
     if !without.is_empty() {
-        caption += &format!(" No pictures of this seed: {}.", without.join(", "));
+        caption += text!(
+            " No pictures of this seed: {without}.",
+            "该种子下没有图像的方法：{without}。",
+            without = in_a_row(&without),
+        );
     }
     Ok(Some(Gallery { caption, rows }))
 }

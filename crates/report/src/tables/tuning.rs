@@ -1,8 +1,9 @@
-use adamix_record::{Axis, Tuning};
+use adamix_record::{Axis, Text, Tuning, text};
 
-use super::{NOTHING, Table, numbers, words};
+use super::{Cell, Table, arm_column, numbers, of_protocol, words};
 use crate::load::{Study, TuningRuns};
-use crate::number::{count, error, grouped, listed, significant};
+use crate::number::significant;
+use crate::number::{CANDIDATE, EPOCH, count, error, grouped, in_a_row, listed, one_by_one, range};
 use crate::tuning::meaning_of_rate;
 
 /// What was searched for each arm and what was chosen; `None` where nothing
@@ -10,14 +11,18 @@ use crate::tuning::meaning_of_rate;
 pub(crate) fn tuning(study: &Study) -> Option<Table> {
     let tuning = study.protocol.tuning.as_ref()?;
     let mut table = Table::new(
-        caption(tuning) + &meaning_of_rate(study),
+        of_protocol("tuning", &study.protocol),
+        caption(tuning) + meaning_of_rate(study),
         vec![
-            words("arm"),
-            words("searched"),
-            words("candidates"),
-            words("chosen"),
-            numbers("validation error of the chosen"),
-            words("on an edge"),
+            arm_column(),
+            words(text!("searched", "搜索范围")),
+            words(text!("candidates", "候选设置")),
+            words(text!("chosen", "选定")),
+            numbers(text!(
+                "validation error of the chosen",
+                "选定设置的验证误差"
+            )),
+            words(text!("on an edge", "是否在边界上")),
         ],
     );
     for arm in &study.tuning {
@@ -28,78 +33,106 @@ pub(crate) fn tuning(study: &Study) -> Option<Table> {
             let values: Vec<String> = axes
                 .map(|(axis, value)| format!("{} {}", axis.name, significant(*value)))
                 .collect();
-            values.join(", ")
+            Cell {
+                values: candidate.values.clone(),
+                ..values.join(", ").into()
+            }
         });
+        let all = arm.candidates.iter().flatten().map(|run| run.id.clone());
+        let all: Vec<_> = all.collect();
         let found = chosen.and_then(|index| arm.tried().get(index)?.error());
+        let behind = chosen.and_then(|index| arm.candidates.get(index));
+        let behind = behind.into_iter().flatten().map(|run| run.id.clone());
+        let behind: Vec<_> = behind.collect();
+        let or_nothing = Cell::or_nothing;
         table.rows.push(vec![
-            arm.label.clone(),
-            searched(&arm.tuned.axes),
-            candidates(arm),
-            values.unwrap_or_else(|| "still in tuning".into()),
-            found.map_or_else(|| NOTHING.into(), error),
-            candidate.map_or_else(|| NOTHING.into(), |candidate| edges(arm, &candidate.values)),
+            (&arm.label).into(),
+            searched(&arm.tuned.axes).into(),
+            Cell::from(candidates(arm)).of(&all),
+            values
+                .unwrap_or_else(|| text!("still in tuning", "仍在调优").into())
+                .of(&all),
+            or_nothing(found.map(|found| Cell::number(found, error).of(&behind))),
+            or_nothing(candidate.map(|candidate| edges(arm, &candidate.values).into())),
         ]);
     }
     Some(table)
 }
 
-fn caption(tuning: &Tuning) -> String {
+fn caption(tuning: &Tuning) -> Text {
     let seeds: Vec<String> = tuning.seeds.iter().map(u64::to_string).collect();
-    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
-    let rungs: Vec<String> = tuning
+    let rungs: Vec<Text> = tuning
         .rungs
         .iter()
         .map(|rung| {
-            format!(
-                "{} ({} kept)",
-                count(rung.epochs as usize, "epoch"),
-                rung.keep
+            text!(
+                "{epochs} ({kept} kept)",
+                "{epochs}（保留 {kept} 组）",
+                epochs = count(rung.epochs as usize, EPOCH),
+                kept = rung.keep,
             )
         })
         .collect();
-    let rungs: Vec<&str> = rungs.iter().map(String::as_str).collect();
-    format!(
+    text!(
         "How the settings of each arm were chosen: by the mean validation error over the tuning \
-         seeds {}, ranked after {}. Every arm had {} to try. Training saw the first {} training \
-         images, the validation images are the {} behind them; no test image was seen. Edge: the \
-         value chosen is the first or last of its grid, so a better one may lie beyond.",
-        listed(&seeds),
-        listed(&rungs),
-        count(tuning.budget, "candidate"),
-        grouped(tuning.train_images as u64),
-        grouped(tuning.validation_images as u64),
+         seeds {seeds}, ranked after {rungs}. Every arm had {candidates} to try. Training saw the \
+         first {training} training images, the validation images are the {validation} behind \
+         them; no test image was seen. Edge: the value chosen is the first or last of its grid, \
+         so a better one may lie beyond.",
+        "各方法的设置如何选定：按调优种子 {seeds} 上的平均验证误差，在 {rungs}之后排序。每种方法可试 \
+         {candidates}。训练只用前 {training} 幅训练图像，其后的 {validation} 幅作验证图像，未使用任何\
+         测试图像。边界：选定的值是其网格的首个或末个，更好的值可能在网格之外。",
+        seeds = listed(&seeds),
+        rungs = listed(&rungs),
+        candidates = count(tuning.budget, CANDIDATE),
+        training = grouped(tuning.train_images as u64),
+        validation = grouped(tuning.validation_images as u64),
     )
 }
 
-fn searched(axes: &[Axis]) -> String {
-    let axes: Vec<String> = axes
+fn searched(axes: &[Axis]) -> Text {
+    let axes: Vec<Text> = axes
         .iter()
         .map(|axis| {
-            let values: Vec<String> = axis.values.iter().map(|v| significant(*v)).collect();
-            let range = match values.as_slice() {
-                [first, .., last] if !axis.grid => format!("{first} to {last}, drawn"),
-                values => values.join(", "),
+            let values: Vec<Text> = axis.values.iter().map(|v| significant(*v).into()).collect();
+            let values = match values.as_slice() {
+                [first, .., last] if !axis.grid => {
+                    let range = range(first, last);
+                    text!("{range}, drawn", "{range}，随机抽取", range)
+                }
+                values => in_a_row(values),
             };
-            format!("{}: {range}", axis.name)
+            text!(
+                "{name}: {values}",
+                "{name}：{values}",
+                name = axis.name,
+                values
+            )
         })
         .collect();
-    axes.join("; ")
+    one_by_one(&axes)
 }
 
-fn candidates(arm: &TuningRuns) -> String {
+fn candidates(arm: &TuningRuns) -> Text {
     let all = arm.tuned.candidates.iter();
     let (extra, budget): (Vec<_>, Vec<_>) = all.partition(|candidate| candidate.extension);
+    let budget = budget.len();
     match extra.len() {
-        0 => budget.len().to_string(),
-        n => format!("{}, and {n} of an extension", budget.len()),
+        0 => budget.to_string().into(),
+        n => text!(
+            "{budget}, and {n} of an extension",
+            "{budget}，另有扩展的 {n} 组",
+            budget,
+            n,
+        ),
     }
 }
 
 /// The axes on whose edge the chosen value lies.
-fn edges(arm: &TuningRuns, chosen: &[f64]) -> String {
+fn edges(arm: &TuningRuns, chosen: &[f64]) -> Text {
     let extended = arm.tuned.candidates.iter().any(|c| c.extension);
     let axes = arm.tuned.axes.iter().zip(chosen);
-    let on_edge: Vec<String> = axes
+    let on_edge: Vec<Text> = axes
         .filter(|(axis, _)| axis.grid && axis.values.len() > 1)
         .filter_map(|(axis, value)| {
             let lowest = axis.values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -109,21 +142,28 @@ fn edges(arm: &TuningRuns, chosen: &[f64]) -> String {
                 .copied()
                 .fold(f64::NEG_INFINITY, f64::max);
             let end = match *value {
-                v if v <= lowest => "lowest",
-                v if v >= highest => "highest",
+                v if v <= lowest => text!("lowest", "最小值"),
+                v if v >= highest => text!("highest", "最大值"),
                 _ => return None,
             };
             let whether = match (axis.extend, extended) {
-                (true, true) => ", after an extension",
-                (true, false) => "",
-                (false, _) => ", an axis that is not extended",
+                (true, true) => text!(", after an extension", "，已扩展一次"),
+                (true, false) => Text::default(),
+                (false, _) => text!(", an axis that is not extended", "，该轴不扩展"),
             };
-            Some(format!("{}, the {end}{whether}", axis.name))
+            let name = &axis.name;
+            Some(text!(
+                "{name}, the {end}{whether}",
+                "{name}，{end}{whether}",
+                name,
+                end,
+                whether
+            ))
         })
         .collect();
     match on_edge.as_slice() {
-        [] if extended => "no, after an extension".into(),
-        [] => "no".into(),
-        edges => edges.join("; "),
+        [] if extended => text!("no, after an extension", "否，已扩展一次"),
+        [] => text!("no", "否"),
+        edges => one_by_one(edges),
     }
 }

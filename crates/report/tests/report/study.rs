@@ -57,11 +57,38 @@ pub(crate) struct MadeUpArm {
     pub(crate) nanoseconds: f64,
 }
 
+/// What the made-up studies say, in both languages.
+pub(crate) fn in_both(en: &str) -> Text {
+    let zh = match en {
+        "lower reconstruction error" => "重构误差更低",
+        "least computation" => "计算量最小",
+        "faster convergence" => "收敛更快",
+        "Common protocol" => "统一方案",
+        "Tuned protocol" => "调优方案",
+        "Default readings" => "默认解读",
+        "Batches of 1000" => "小批量 1000",
+        "Weight rate" => "连接权重的学习率",
+        "Gradient" => "梯度",
+        "Batch size" => "小批量大小",
+        "from the mini-batch's gradient" => "取决于小批量的梯度",
+        "one rate a tensor" => "每个张量一个学习率",
+        "AdaGrad that starts anew each epoch" => "每轮重新开始的 AdaGrad",
+        "mean over the batch" => "小批量上的平均",
+        "sum over it" => "小批量上的总和",
+        "100 images" => "100 幅图像",
+        "1000 images" => "1000 幅图像",
+        "Inferred: the abstract has no formula." => "推断：摘要中没有公式。",
+        "AdaMix beside AdaGrad and AdaDec" => "AdaMix 与 AdaGrad、AdaDec 的比较",
+        same => same,
+    };
+    Text::new(en, zh)
+}
+
 /// The claims of the paper with the study's rules.
 pub(crate) fn claims() -> Vec<Claim> {
     let claim = |id: &str, text: &str, statistic, comparison| Claim {
         id: id.into(),
-        text: Text::same(text),
+        text: in_both(text),
         statistic,
         comparison,
         against: vec![Role::Adagrad, Role::Adadec],
@@ -284,7 +311,7 @@ impl MadeUpProtocol {
         let arms = || self.arms.iter();
         Protocol {
             name: self.name.clone(),
-            label: Text::same(&self.label),
+            label: in_both(&self.label),
             hash: self.hash(),
             readings: self
                 .readings
@@ -302,7 +329,7 @@ impl MadeUpProtocol {
             arms: arms()
                 .map(|arm| Arm {
                     name: arm.name.into(),
-                    label: Text::same(arm.label),
+                    label: in_both(arm.label),
                     role: arm.role,
                     weights: arm.weights(),
                     biases: arm.biases(),
@@ -350,13 +377,13 @@ impl MadeUp {
     pub(crate) fn readings(seeds: u64) -> Self {
         let detail = |name: &str, label: &str, readings: &[(&str, &str)]| Detail {
             name: name.into(),
-            label: Text::same(label),
+            label: in_both(label),
             readings: readings
                 .iter()
                 .map(|(name, meaning)| Reading {
                     name: (*name).into(),
-                    meaning: Text::same(*meaning),
-                    source: Text::same("Inferred: the abstract has no formula."),
+                    meaning: in_both(meaning),
+                    source: in_both("Inferred: the abstract has no formula."),
                 })
                 .collect(),
         };
@@ -503,10 +530,11 @@ impl MadeUp {
         Plan {
             schema: SCHEMA,
             name: "made-up".into(),
-            title: Text::same("AdaMix beside AdaGrad and AdaDec"),
+            title: in_both("AdaMix beside AdaGrad and AdaDec"),
             command: "cargo xtask reproduce made-up --data curves".into(),
-            analysis: Text::same(
+            analysis: Text::new(
                 "A first paragraph, with <b>no</b> markup & nothing to run.\n\nA second one.",
+                "第一段，<b>不含</b>标记 & 不可运行。\n\n第二段。",
             ),
             data: self.data(),
             claims: self.claims.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use adamix_report::render;
 use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{
     BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer,
 };
@@ -20,7 +21,17 @@ impl TokenSink for Tags {
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<()> {
         match token {
-            Token::TagToken(tag) => self.0.borrow_mut().push(tag),
+            Token::TagToken(tag) => {
+                let raw = match (&*tag.name, tag.kind) {
+                    ("script", TagKind::StartTag) => Some(RawKind::ScriptData),
+                    ("style", TagKind::StartTag) => Some(RawKind::Rawtext),
+                    _ => None,
+                };
+                self.0.borrow_mut().push(tag);
+                if let Some(raw) = raw {
+                    return TokenSinkResult::RawData(raw);
+                }
+            }
             Token::ParseError(fault) => panic!("line {line}: {fault}"),
             _ => {}
         }
@@ -110,8 +121,11 @@ fn pictures_and_figures_have_a_text_alternative() {
     assert_eq!(drawings.len(), 6);
     for drawing in drawings {
         assert_eq!(attribute(drawing, "role").as_deref(), Some("img"));
+        // The title and the finding, in the language that the page shows.
+        let label = attribute(drawing, "aria-labelledby").unwrap();
+        let (title, finding) = label.split_once(' ').unwrap();
+        assert!(title.ends_with("-title") && finding.ends_with("-desc"));
     }
-    assert_eq!(page.matches("<desc ").count(), 6);
     assert!(page.contains("Mean test error after epoch 6, lowest first: AdaMix (W1 + B1)"));
 }
 
@@ -119,7 +133,7 @@ fn pictures_and_figures_have_a_text_alternative() {
 fn nothing_is_loaded_from_elsewhere() {
     let page = page();
     for tag in tags(&page) {
-        assert!(!matches!(&*tag.name, "script" | "link" | "iframe" | "use"));
+        assert!(!matches!(&*tag.name, "link" | "iframe" | "use"));
         if let Some(source) = attribute(&tag, "src") {
             assert!(source.starts_with("data:"), "{source}");
         }
@@ -127,7 +141,7 @@ fn nothing_is_loaded_from_elsewhere() {
             assert_eq!(&*tag.name, "a", "{link}");
         }
     }
-    for loads in ["url(", "@import"] {
+    for loads in ["url(", "@import", "fetch(", "XMLHttpRequest", "import("] {
         assert!(!page.contains(loads), "{loads}");
     }
 }

@@ -3,15 +3,33 @@
 use adamix_record::Role;
 use adamix_report::render;
 
+use crate::languages::only;
 use crate::study::{MadeUp, MadeUpArm, MadeUpProtocol};
 
-/// The text of the elements between two marks of the page.
+/// The English text of the elements between two marks of the page.
 fn text_between(page: &str, from: &str, to: &str) -> String {
-    let start = page.find(from).expect("the first mark");
-    let end = start + page[start..].find(to).expect("the second mark");
+    text_in("en", page, from, to)
+}
+
+/// The English text, then the Chinese.
+fn both_between(page: &str, from: &str, to: &str) -> String {
+    let [en, zh] = ["en", "zh-Hans"].map(|language| text_in(language, page, from, to));
+    format!("{en}\n\n{zh}")
+}
+
+/// The text in one language between two marks of the English page.
+fn text_in(language: &str, page: &str, from: &str, to: &str) -> String {
+    let mark = |mark: &str, page: &str| {
+        let bilingual = mark.replacen('>', "><span lang=\"en\">", 1);
+        let found = page.find(mark).or_else(|| page.find(&bilingual));
+        found.unwrap_or_else(|| panic!("{mark}"))
+    };
+    let start = mark(from, page);
+    let end = start + mark(to, &page[start..]);
+    let page = only(language, &page[start..end]);
     let mut text = String::new();
     let mut in_tag = false;
-    for c in page[start..end].chars() {
+    for c in page.chars() {
         match c {
             '<' => in_tag = true,
             '>' => {
@@ -33,7 +51,7 @@ fn text_between(page: &str, from: &str, to: &str) -> String {
 
 fn findings(study: &MadeUp) -> String {
     let report = render(study.write().path()).expect("a report");
-    let findings = text_between(&report.html, "<h2 id=\"findings-heading\"", "</section>");
+    let findings = both_between(&report.html, "<h2 id=\"findings-heading\"", "</section>");
     format!("{}\n{findings}", report.summary)
 }
 
@@ -107,7 +125,7 @@ fn tables() {
         ("assumptions", "<h2 id=\"assumptions-heading\"", end),
         ("method", "<h2 id=\"method-heading\"", end),
     ] {
-        insta::assert_snapshot!(name, text_between(&page, from, to));
+        insta::assert_snapshot!(name, both_between(&page, from, to));
     }
 }
 
@@ -134,7 +152,7 @@ fn another_data_set_says_its_name_and_has_no_reference() {
     let mut study = MadeUp::new(3, 4.3);
     study.data = "curves";
     let page = render(study.write().path()).unwrap().html;
-    assert!(page.contains("<h1>CURVES: AdaMix beside"));
+    assert!(page.contains("<h1><span lang=\"en\">CURVES: AdaMix beside"));
     assert!(!page.contains("Reference figures"));
     assert!(!page.contains("logistic principal"));
 }
@@ -184,7 +202,7 @@ fn a_report_is_written_whole() {
 /// The sentences on what was fixed before the runs.
 fn registration(folder: &std::path::Path) -> String {
     let page = render(folder).expect("a report").html;
-    text_between(&page, "<h2 id=\"verdicts-heading\"", "<h3>How sure")
+    both_between(&page, "<h2 id=\"verdicts-heading\"", "<h3>How sure")
 }
 
 #[test]
@@ -347,6 +365,9 @@ fn the_ledger_of_readings() {
     let text = readings(&study);
     let until = text.find("The evidence behind each").expect("the cells");
     insta::assert_snapshot!(&text[..until]);
+    let from = "<h2 id=\"readings-heading\"";
+    let chinese = text_in("zh-Hans", &report.html, from, "<details>");
+    insta::assert_snapshot!("the_ledger_of_readings_in_chinese", chinese);
     // Every cell but the default has its evidence folded away.
     assert_eq!(text.matches("Fixed before the first run").count(), 17);
     assert_eq!(text.matches("No record of its own yet.").count(), 1);
@@ -460,11 +481,13 @@ fn arms_that_mix_the_halves_are_known_by_their_settings() {
     insta::assert_snapshot!(text);
 }
 
-/// `ADAMIX_PAGES=/tmp/pages cargo test -p adamix-report pages -- --ignored`
+/// Pages are written with all their files; into `ADAMIX_PAGES`, where that
+/// names a folder, to be looked at.
 #[test]
-#[ignore = "writes pages to look at"]
-fn pages_to_look_at() {
-    let folder = std::env::var("ADAMIX_PAGES").expect("ADAMIX_PAGES names a folder");
+fn pages_are_written() {
+    let own = tempfile::tempdir().unwrap();
+    let asked = std::env::var_os("ADAMIX_PAGES").map(std::path::PathBuf::from);
+    let folder = asked.unwrap_or_else(|| own.path().to_owned());
     let mut common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
     let halves = MadeUpArm::halves(&common.arms[0], &common.arms[1]);
     common.arms.extend(halves);
@@ -474,9 +497,17 @@ fn pages_to_look_at() {
         ("two", MadeUp::of(vec![common, tuned])),
         ("readings", MadeUp::readings(5)),
     ] {
-        let folder = std::path::Path::new(&folder).join(name);
+        let folder = folder.join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let report = render(study.write().path()).unwrap();
         report.write(&folder).unwrap();
+        let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+        assert_eq!(page, report.html);
+        for name in report.figures.keys() {
+            assert!(
+                folder.join(format!("figures/{name}.svg")).exists(),
+                "{name}"
+            );
+        }
     }
 }
