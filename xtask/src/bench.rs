@@ -88,7 +88,7 @@ pub(crate) fn peers(rounds: usize) -> Result<()> {
     let versions: Vec<String> = versions.collect();
     let rows = measured.rows();
     let mut text = format!(
-        "# Speed, in paired measurements\n\n{}; {}; {rounds} rounds in turns, a process pinned to a core each.\n\n\
+        "# Speed, in paired measurements\n\n{}; {}; {rounds} rounds in turns, a process of one thread pinned to a core each, its processor time.\n\n\
          | | min | median | max |\n|---|---:|---:|---:|\n",
         machine(),
         versions.join(", ")
@@ -181,7 +181,7 @@ impl Contender {
         Ok(self.input.flush()?)
     }
 
-    /// The median seconds of a round of the case.
+    /// The seconds of processor time of a round of the case.
     fn receive(&mut self) -> Result<f64> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
