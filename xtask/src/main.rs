@@ -43,6 +43,9 @@ enum Task {
         /// Open the first page in the browser
         #[arg(long)]
         open: bool,
+        /// Instead, hold two folders of one experiment against each other
+        #[arg(long, num_args = 2, value_names = ["DIR", "DIR"], conflicts_with_all = ["names", "watch"])]
+        compare: Vec<PathBuf>,
     },
     /// Run the tests
     Test,
@@ -101,7 +104,11 @@ fn main() -> ExitCode {
             reports,
             watch,
             open,
-        } => report(names, reports.as_deref(), *watch, *open),
+            compare,
+        } => match &compare[..] {
+            [first, second] => held_against(first, second, *open),
+            _ => report(names, reports.as_deref(), *watch, *open),
+        },
         Task::Test => test(),
         Task::Ci => ci(),
         Task::Bench {
@@ -151,6 +158,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stdout);
     let folder = Path::new(text.lines().last().unwrap_or_default());
     render(folder)?;
+    write_index(folder.parent().unwrap_or(Path::new(".")))?;
     if arguments.open {
         open::that(folder.join("index.html"))?;
     }
@@ -230,10 +238,31 @@ fn report(names: &[String], reports: Option<&Path>, watch: bool, open: bool) -> 
         .into());
     };
     folders.iter().try_for_each(|folder| render(folder))?;
+    write_index(reports)?;
     if open {
         open::that(first.join("index.html"))?;
     }
     if watch { follow(&folders) } else { Ok(()) }
+}
+
+/// Writes the page of all reports.
+fn write_index(reports: &Path) -> Result<()> {
+    let path = reports.join("index.html");
+    let page = adamix_report::index(reports)?;
+    std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Says what changed from the first to the second, and writes the page of it.
+fn held_against(first: &Path, second: &Path, open: bool) -> Result<()> {
+    let compared = adamix_report::compare(first, second)?;
+    let path = second.join("comparison.html");
+    std::fs::write(&path, compared.html).map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("{}", compared.summary.trim_end());
+    println!("{}", path.display());
+    if open {
+        open::that(path)?;
+    }
+    Ok(())
 }
 
 /// Renders what changes until Ctrl-C. A page that is followed reloads itself;
