@@ -345,7 +345,7 @@ fn executable() -> Result<String> {
     let found = messages
         .flatten()
         .filter_map(|message| Some(message["executable"].as_str()?.to_owned()))
-        .last();
+        .next_back();
     Ok(found.ok_or("cargo built no benchmark program")?)
 }
 
