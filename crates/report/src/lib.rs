@@ -13,6 +13,11 @@
 //!                       └──▶ page                    all of it in one HTML file
 //! ```
 //!
+//! Every sentence is a [`Text`](adamix_record::Text), in English and Chinese,
+//! and the page shows one of them. Every cell knows the runs behind it. Beside
+//! the page lie `figures/`, `tables/` and `report.json`, the same for machines,
+//! under `report.schema.json` of this crate.
+//!
 //! Records that do not belong together are an [`Error`]. Runs that are missing,
 //! failed, diverged or still running are shown as such, never dropped. A run
 //! that diverged counts with the error of the mean image, which is what
@@ -21,11 +26,14 @@
 //! [`statistics`] and [`verdict`] are public, so that the rules can be read and
 //! checked without a page.
 
+mod citation;
 mod error;
+mod export;
 mod figures;
 mod findings;
 mod index;
 mod load;
+mod machine;
 mod number;
 mod page;
 mod provenance;
@@ -54,6 +62,10 @@ pub struct Report {
     pub html: String,
     /// The figures as SVG by name; `name.svg` is the file.
     pub figures: BTreeMap<String, String>,
+    /// The tables by file name: each as CSV, JSON and LaTeX.
+    pub tables: BTreeMap<String, String>,
+    /// All of it for machines, under `report.schema.json`.
+    pub json: String,
     /// One line on the runs and one a claim, in plain text for a terminal.
     pub summary: String,
 }
@@ -66,9 +78,17 @@ pub struct Report {
 pub fn render(folder: &Path) -> Result<Report> {
     let experiment = load::experiment(folder)?;
     let figures = figures::Figures::draw(&experiment)?;
-    let (html, _tables) = page::html(&experiment, &figures)?;
+    let shown = page::show(&experiment, &figures)?;
+    let mut tables = BTreeMap::new();
+    for table in &shown.tables {
+        for (ending, text) in export::files(table)? {
+            tables.insert(format!("{}.{ending}", table.name), text);
+        }
+    }
     Ok(Report {
-        html,
+        json: machine::json(&experiment, &figures, &shown)?,
+        html: shown.html,
+        tables,
         summary: page::summary(&experiment),
         figures: figures
             .all()
@@ -78,18 +98,41 @@ pub fn render(folder: &Path) -> Result<Report> {
 }
 
 impl Report {
-    /// Writes `index.html` and `figures/*.svg` into `folder`. A reader never
-    /// sees half a file.
+    /// Writes `index.html`, `report.json`, `figures/*.svg` and `tables/*` into
+    /// `folder`, and removes figures and tables of an earlier rendering that are
+    /// no more. A reader never sees half a file.
     ///
     /// # Errors
     /// Where a file cannot be written; the error names it.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let figures = folder.join("figures");
-        std::fs::create_dir_all(&figures).map_err(|e| Error::io(&figures, e))?;
-        for (name, svg) in &self.figures {
-            write_atomically(&figures.join(format!("{name}.svg")), svg.as_bytes())?;
-        }
+        let figures = self.figures.iter();
+        let figures: BTreeMap<String, &String> = figures
+            .map(|(name, svg)| (format!("{name}.svg"), svg))
+            .collect();
+        let tables = self.tables.iter();
+        let tables = tables.map(|(name, text)| (name.clone(), text)).collect();
+        write_all(&folder.join("figures"), &figures, &["svg"])?;
+        write_all(&folder.join("tables"), &tables, &["csv", "json", "tex"])?;
+        write_atomically(&folder.join("report.json"), self.json.as_bytes())?;
         write_atomically(&folder.join("index.html"), self.html.as_bytes())?;
         Ok(())
     }
+}
+
+/// Writes these files, and removes others with one of these endings.
+fn write_all(folder: &Path, files: &BTreeMap<String, &String>, endings: &[&str]) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    for (name, text) in files {
+        write_atomically(&folder.join(name), text.as_bytes())?;
+    }
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let ours = ending.is_some_and(|ending| endings.contains(&ending));
+        if ours && path.is_file() && name.is_some_and(|name| !files.contains_key(name)) {
+            std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+        }
+    }
+    Ok(())
 }

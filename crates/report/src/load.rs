@@ -9,7 +9,7 @@ use std::rc::Rc;
 use adamix_record::{
     Anchors, Arm, Backend, Claim, Cost, Environment, Evaluation, Header, Outcome, Plan, PlannedRun,
     Protocol, Role, RunId, RunRecord, SCHEMA, Statistic, Text, TunedArm, Tuning, UpdateTimes,
-    canonical_json, read_json, text,
+    canonical_json, read_json, sha256_hex, text,
 };
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// A folder of records, read and checked.
 pub(crate) struct Experiment {
+    /// First 16 hexadecimal digits of SHA-256 over the plan and its records.
+    pub(crate) id: String,
     pub(crate) plan: Plan,
     /// One a protocol, in the plan's order.
     pub(crate) studies: Vec<Study>,
@@ -172,6 +174,7 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
         study.registration = Registration::of(&plan, study);
     }
     let backend = check_alike(&studies)?.map(|header| header.backend);
+    let id = id(&plan_path, &studies)?;
     for planned in plan.runs() {
         if let Some((path, record)) = records.remove(&planned.run_id) {
             check_not_copied(&path, &record, &records)?;
@@ -179,6 +182,7 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
     }
     let notes = notes(&plan, &studies, &records);
     Ok(Experiment {
+        id,
         plan,
         studies,
         anchors,
@@ -186,6 +190,22 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
         backend,
         notes,
     })
+}
+
+/// The report's name: a checksum over the bytes of the plan and of every record
+/// that it lists, in the order of the run ids.
+fn id(plan: &Path, studies: &[Study]) -> Result<String> {
+    let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io(path, e));
+    let runs = studies.iter().flat_map(Study::all_runs);
+    let records = runs.filter(|run| run.record.is_some());
+    let paths: BTreeMap<&RunId, &Path> = records.map(|run| (&run.id, run.path.as_path())).collect();
+    let mut checksums = sha256_hex(&read(plan)?);
+    for (id, path) in paths {
+        checksums += &format!(" {id} {}", sha256_hex(&read(path)?));
+    }
+    let mut id = sha256_hex(checksums.as_bytes());
+    id.truncate(16);
+    Ok(id)
 }
 
 /// The protocol's name for the reader. One that is tuned says so; and a cell of

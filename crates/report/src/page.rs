@@ -9,6 +9,8 @@ use minijinja::{Environment, HtmlEscape, Value};
 use serde::Serialize;
 
 use crate::Result;
+use crate::citation::Citation;
+use crate::export::{Download, downloads};
 use crate::figures::{Figure, Figures, ProtocolFigures};
 use crate::findings::{Finding, control_paragraphs, findings, uncounted};
 use crate::load::{Experiment, Run, State, Study};
@@ -62,6 +64,10 @@ struct Page<'a> {
     tuning_runs: Option<TableView>,
     /// The runs behind the numbers, as JSON.
     provenance: String,
+    /// The tables' files, by the tables' names.
+    downloads: BTreeMap<String, Vec<Download>>,
+    id: &'a str,
+    citation: &'a Citation,
 }
 
 #[derive(Serialize)]
@@ -256,20 +262,30 @@ impl Shelf<'_> {
     }
 }
 
-/// The page, and the tables in it.
-pub(crate) fn html(experiment: &Experiment, figures: &Figures) -> Result<(String, Vec<Table>)> {
+/// What the page and the machine-readable report share.
+pub(crate) struct Shown<'a> {
+    pub(crate) html: String,
+    pub(crate) title: Text,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) provenance: Provenance<'a>,
+}
+
+/// The page, and what is in it.
+pub(crate) fn show<'a>(experiment: &'a Experiment, figures: &Figures) -> Result<Shown<'a>> {
     let plan = &experiment.plan;
     let shelf = Shelf {
         provenance: Provenance::of(experiment),
         tables: RefCell::default(),
     };
+    let title = title(experiment);
+    let citation = Citation::of(experiment, &title);
     let headline = experiment.headline().zip(&figures.protocols);
-    let page = Page {
+    let mut page = Page {
         style: STYLE,
         script: SCRIPT,
         arms: &figures.arms,
         curves: figures.curves(),
-        title: title(experiment),
+        title: title.clone(),
         tested: tested(experiment),
         claims: claims(experiment, &shelf),
         protocols: headline
@@ -314,13 +330,23 @@ pub(crate) fn html(experiment: &Experiment, figures: &Figures) -> Result<(String
         runs: shelf.show(tables::runs(experiment)),
         tuning_runs: shelf.show_any(tables::tuning_runs(experiment)),
         provenance: shelf.provenance.json()?,
+        downloads: BTreeMap::new(),
+        id: &experiment.id,
+        citation: &citation,
     };
+    let tables = shelf.tables.into_inner();
+    page.downloads = downloads(&tables)?;
     let mut environment = Environment::new();
     add_both(&mut environment);
     environment.add_template("index.html", TEMPLATE)?;
     let template = environment.get_template("index.html")?;
     let html = template.render(Serde(&page))?;
-    Ok((html, shelf.tables.into_inner()))
+    Ok(Shown {
+        html,
+        title,
+        tables,
+        provenance: shelf.provenance,
+    })
 }
 
 /// Lets a template write texts in both languages.

@@ -1,0 +1,57 @@
+//! How to name a report: by its id, and with what makes it again.
+
+use adamix_record::Text;
+use serde::Serialize;
+
+use crate::load::Experiment;
+
+/// A report's entry for BibTeX and as a citation file.
+#[derive(Serialize)]
+pub(crate) struct Citation {
+    pub(crate) bibtex: String,
+    pub(crate) cff: String,
+    /// Commits of the programs that wrote the records.
+    pub(crate) commits: Vec<String>,
+}
+
+impl Citation {
+    pub(crate) fn of(experiment: &Experiment, title: &Text) -> Self {
+        let (plan, id) = (&experiment.plan, &experiment.id);
+        let mut commits: Vec<String> = Vec::new();
+        for (environment, _, _) in experiment.environments() {
+            let changed = if environment.dirty {
+                ", with changes"
+            } else {
+                ""
+            };
+            let commit = environment.commit.as_deref().unwrap_or("unknown");
+            let commit = format!("{commit}{changed}");
+            if !commits.contains(&commit) {
+                commits.push(commit);
+            }
+        }
+        let commit = match commits.as_slice() {
+            [] => "no record yet".to_owned(),
+            commits => format!("commit {}", commits.join("; ")),
+        };
+        let (command, name) = (&plan.command, &plan.name);
+        let braced: String = title.en.chars().filter(|c| !"{}\\".contains(*c)).collect();
+        let quoted = title.en.replace('\\', "\\\\").replace('"', "\\\"");
+        Self {
+            bibtex: format!(
+                "@misc{{adamix-{id},\n  author = {{{{The adamix developers}}}},\n  \
+                 title = {{{{{braced}}}}},\n  \
+                 note = {{adamix report {id}, experiment {name}, {commit}, made by: {command}}},\n}}"
+            ),
+            cff: format!(
+                "cff-version: 1.2.0\nmessage: If you use this report, please cite it as below.\n\
+                 type: dataset\ntitle: \"{quoted}\"\nauthors:\n  - name: The adamix developers\n\
+                 identifiers:\n  - type: other\n    value: adamix-report:{id}\n    \
+                 description: SHA-256 over the plan and its records, first 16 digits\n\
+                 license:\n  - MIT\n  - Apache-2.0\nabstract: \"Experiment {name}, {commit}; \
+                 made by: {command}\""
+            ),
+            commits,
+        }
+    }
+}

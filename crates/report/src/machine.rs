@@ -1,0 +1,85 @@
+//! The report for machines: `report.json`, under `report.schema.json`.
+
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::citation::Citation;
+use crate::export;
+use crate::figures::{Figure, Figures};
+use crate::findings::{Finding, findings};
+use crate::load::{Experiment, Study};
+use crate::page::Shown;
+
+/// Version of the form, as `report.schema.json` describes it.
+const SCHEMA: u32 = 1;
+
+pub(crate) fn json(
+    experiment: &Experiment,
+    figures: &Figures,
+    shown: &Shown<'_>,
+) -> Result<String> {
+    let plan = &experiment.plan;
+    let citation = Citation::of(experiment, &shown.title);
+    let claims = plan.claims.iter().enumerate().map(|(place, claim)| {
+        let found = experiment.studies.iter().filter_map(|study| {
+            let finding = findings(experiment, study).into_iter().nth(place)?;
+            Some(self::finding(study, &finding))
+        });
+        json!({
+            "id": claim.id,
+            "text": claim.text,
+            "rule": claim.rule(),
+            "findings": found.collect::<Vec<Value>>(),
+        })
+    });
+    let figure = |figure: &Figure| {
+        json!({
+            "name": figure.name,
+            "file": format!("figures/{}.svg", figure.name),
+            "title": figure.words.title,
+            "caption": figure.words.caption,
+            "description": figure.words.description,
+        })
+    };
+    let report = json!({
+        "schema": SCHEMA,
+        "report-id": experiment.id,
+        "experiment": plan.name,
+        "title": shown.title,
+        "command": plan.command,
+        "commits": citation.commits,
+        "license": ["MIT", "Apache-2.0"],
+        "claims": claims.collect::<Vec<Value>>(),
+        "tables": shown.tables.iter().map(export::json).collect::<Vec<Value>>(),
+        "figures": figures.all().map(figure).collect::<Vec<Value>>(),
+        "provenance": serde_json::to_value(&shown.provenance)?,
+        "notes": experiment.notes,
+    });
+    let mut text = serde_json::to_string(&export::ordered(&report)?)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// What one protocol says about one claim.
+fn finding(study: &Study, finding: &Finding<'_>) -> Value {
+    let effects = finding.compared.iter().map(|compared| {
+        let estimate = &compared.estimate;
+        json!({
+            "against": compared.other.arm.name,
+            "point": estimate.point,
+            "low": estimate.low,
+            "high": estimate.high,
+            "n": estimate.n,
+        })
+    });
+    json!({
+        "protocol": study.protocol.name,
+        "headline": study.is_headline(),
+        "pre-registered": study.registration.name().map(|_| study.registration.holds()),
+        "verdict": finding.verdict.name(),
+        "effect": finding.effect,
+        "paragraph": finding.paragraph,
+        "effects": effects.collect::<Vec<Value>>(),
+        "runs": finding.runs,
+    })
+}

@@ -1,0 +1,109 @@
+//! What lies beside the page, and how it is cited.
+
+use adamix_record::Outcome;
+use adamix_report::{Report, render};
+use serde_json::Value;
+
+use crate::study::{MadeUp, MadeUpProtocol};
+
+fn report(study: &MadeUp) -> Report {
+    render(study.write().path()).expect("a report")
+}
+
+#[test]
+fn the_machine_readable_report_follows_its_schema() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../report.schema.json")).expect("JSON");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.3);
+    let mut bare = MadeUp::new(1, 4.3);
+    (bare.data, bare.anchors, bare.cost) = ("curves", false, false);
+    let failed = Outcome::Failed {
+        why: "no memory".into(),
+    };
+    let failed = MadeUp::new(3, 4.3).write_with("adamix", 1, 2, failed);
+    for report in [
+        report(&MadeUp::new(10, 4.3)),
+        report(&MadeUp::of(vec![tuned])),
+        report(&MadeUp::readings(3)),
+        report(&bare),
+        render(failed.path()).expect("a report"),
+    ] {
+        let value: Value = serde_json::from_str(&report.json).expect("JSON");
+        let faults: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|e| e.to_string())
+            .collect();
+        assert_eq!(faults, Vec::<String>::new());
+        let id = value["report-id"].as_str().expect("an id");
+        assert!(report.html.contains(&format!("<code>{id}</code>")));
+        for table in value["tables"].as_array().expect("tables") {
+            for ending in ["csv", "json", "tex"] {
+                let name = format!("{}.{ending}", table["name"].as_str().expect("a name"));
+                assert!(report.tables.contains_key(&name), "{name}");
+                assert!(
+                    report.html.contains(&format!("download=\"{name}\"")),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_are_files() {
+    let report = report(&MadeUp::new(10, 4.3));
+    insta::assert_snapshot!(report.tables["final-errors-common.csv"].replace('\r', ""));
+    insta::assert_snapshot!(report.tables["measured-common.tex"]);
+    let json: Value = serde_json::from_str(&report.tables["measured-common.json"]).expect("JSON");
+    let ratio = &json["rows"][1][4];
+    assert_eq!(ratio["values"].as_array().map(Vec::len), Some(3));
+    assert_eq!(ratio["source"], "cost.json");
+}
+
+#[test]
+fn files_that_are_no_more_are_removed() {
+    let folder = MadeUp::new(3, 4.3).write();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("tables")).expect("a folder");
+    std::fs::create_dir_all(path("figures")).expect("a folder");
+    for name in [
+        "tables/old.csv",
+        "figures/old.svg",
+        "tables/notes.txt",
+        "figures/a.png",
+    ] {
+        std::fs::write(path(name), "old").expect("written");
+    }
+    let report = render(folder.path()).expect("a report");
+    report.write(folder.path()).expect("written");
+    assert!(!path("tables/old.csv").exists() && !path("figures/old.svg").exists());
+    assert!(path("tables/notes.txt").exists() && path("figures/a.png").exists());
+    let read = std::fs::read_to_string(path("report.json")).expect("report.json");
+    assert_eq!(read, report.json);
+    let csv = std::fs::read_to_string(path("tables/runs.csv")).expect("runs.csv");
+    assert_eq!(csv, report.tables["runs.csv"]);
+}
+
+#[test]
+fn the_report_s_id_is_that_of_its_records() {
+    let study = MadeUp::new(3, 4.3);
+    let id = |report: &Report| {
+        let value: Value = serde_json::from_str(&report.json).expect("JSON");
+        value["report-id"].as_str().expect("an id").to_owned()
+    };
+    let first = report(&study);
+    assert_eq!(id(&first), id(&report(&study)));
+    for names in ["@misc{adamix-", "adamix-report:"] {
+        assert!(
+            first.html.contains(&format!("{names}{}", id(&first))),
+            "{names}"
+        );
+    }
+    assert!(first.html.contains("commit 0123abc"));
+    let failed = Outcome::Failed {
+        why: "no memory".into(),
+    };
+    let other = render(study.write_with("adamix", 1, 2, failed).path()).expect("a report");
+    assert_ne!(id(&first), id(&other));
+}
