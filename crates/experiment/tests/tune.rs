@@ -9,8 +9,8 @@ use std::process::Stdio;
 use adamix_record::{Outcome, Plan, Protocol, RunRecord, TunedArm};
 use place::{ARMS, Place, assert_success, images, text, wait_for_epochs};
 
-/// Halving over a grid of 3 x 2 candidates an arm. At the highest rate AdaMix
-/// diverges nowhere, so that the best lies on an edge.
+/// Halving over a grid of 3 x 2 candidates an arm. AdaMix is best at the highest
+/// rate, so that its grid is extended.
 const TUNE: &str = r#"
 [[protocol]]
 name = "common"
