@@ -23,7 +23,7 @@ use adamix_autoencoder::{
     kernel_name,
 };
 use adamix_optim::{GroupConfig, GroupedOptimizer, OptimizerConfig, Rule, Schedule};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
 const WINDOW: Duration = Duration::from_millis(600);
@@ -142,7 +142,7 @@ fn network(images: &Images) -> Autoencoder {
         epochs: 0,
         ..PreTrainingSettings::default()
     };
-    PreTraining::new(images, &SIZES, initial, &[0])
+    PreTraining::new(images, &SIZES, initial, &[0], &Device::Cpu)
         .unwrap()
         .into_autoencoder()
         .unwrap()
@@ -185,7 +185,7 @@ fn contrastive_divergence(images: &Images) -> Case<'_> {
         epochs: 1_000_000,
         ..PreTrainingSettings::default()
     };
-    let mut training = PreTraining::new(images, &SIZES, settings, &[0]).unwrap();
+    let mut training = PreTraining::new(images, &SIZES, settings, &[0], &Device::Cpu).unwrap();
     Box::new(move || {
         let mut steps = 0.0;
         let mut count = || {

@@ -33,7 +33,7 @@ fn network(images: &Images) -> Autoencoder {
         epochs: 0,
         ..PreTrainingSettings::default()
     };
-    PreTraining::new(images, &SIZES, initial, &[0])
+    PreTraining::new(images, &SIZES, initial, &[0], &Device::Cpu)
         .unwrap()
         .into_autoencoder()
         .unwrap()

@@ -2,10 +2,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use adamix_optim::{GroupedOptimizer, OptimizerConfig, ParamKind};
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::dataset::Images;
-use crate::network::{Autoencoder, Loss, Reduction, Workspace};
+use crate::network::{Autoencoder, Loss, Reduction, Workspace, on_host};
 use crate::pretraining::shuffled;
 use crate::random::Purpose;
 
@@ -24,10 +24,14 @@ pub struct FineTuning<'a> {
     loss: Loss,
     reduction: Reduction,
     epoch: u64,
+    /// The images, where the network is on a CUDA device.
+    #[cfg(feature = "cuda")]
+    feed: Option<crate::cuda::Feed>,
 }
 
 impl<'a> FineTuning<'a> {
-    /// Trains `network`, one seed and one optimizer a replica.
+    /// Trains `network`, one seed and one optimizer a replica, on the device
+    /// that it lies on.
     ///
     /// # Errors
     /// Where the numbers of seeds, optimizers and replicas differ, a batch is
@@ -53,8 +57,17 @@ impl<'a> FineTuning<'a> {
         if batch_size == 0 || batch_size > images.count() {
             bail!("batches of {batch_size} from {} images", images.count());
         }
+        #[cfg(feature = "cuda")]
+        let feed = match network.device() {
+            device if device.is_cuda() => {
+                Some(crate::cuda::Feed::new(images, seeds.len(), device)?)
+            }
+            _ => None,
+        };
         Ok(Self {
             images,
+            #[cfg(feature = "cuda")]
+            feed,
             optimizer: GroupedOptimizer::for_replicas(network.params(), optimizers)?,
             workspace: Workspace::new(&network, batch_size)?,
             network,
@@ -100,22 +113,41 @@ impl<'a> FineTuning<'a> {
             .collect();
         let batch_size = self.workspace.batch_size();
         let steps = count / batch_size;
+        #[cfg(feature = "cuda")]
+        if let Some(feed) = &mut self.feed {
+            feed.set_orders(&orders.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        }
         let mut batches: Vec<&[u32]> = Vec::with_capacity(orders.len());
         for step in 0..steps {
             batches.clear();
             let of_step = step * batch_size..(step + 1) * batch_size;
             batches.extend(orders.iter().map(|order| &order[of_step.clone()]));
+            self.load(&batches, step)?;
             if step + 1 == steps {
-                self.step_with_gradients(&batches)?;
+                self.step_on_loaded_with_gradients()?;
             } else {
-                self.step(&batches)?;
+                self.step_on_loaded()?;
             }
             if after_step().is_break() {
                 return Ok(false);
             }
         }
+        // On a CUDA device the updates are only asked for until here.
+        self.wait()?;
         self.epoch += 1;
         Ok(true)
+    }
+
+    /// Loads the batches of a step of the epoch: on a CUDA device from the
+    /// orders that are there already.
+    fn load(&mut self, batches: &[&[u32]], step: usize) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if let Some(feed) = &self.feed {
+            let rows = self.workspace.batch_size();
+            return feed.load(self.workspace.input(), step * rows, rows);
+        }
+        let _ = step;
+        self.workspace.load_images(self.images, batches)
     }
 
     /// One update on the images with these indices, one list a replica.
@@ -123,13 +155,8 @@ impl<'a> FineTuning<'a> {
     /// # Errors
     /// Where a list is not a batch long or an index not below the number of images.
     pub fn step(&mut self, batches: &[&[u32]]) -> Result<()> {
-        self.forward(batches)?;
-        self.workspace.backward_and_update(
-            &self.network,
-            self.loss,
-            self.reduction,
-            &mut self.optimizer,
-        )
+        self.load_batches(batches)?;
+        self.step_on_loaded()
     }
 
     /// The same update to the bit, which leaves its gradients to be looked at
@@ -138,13 +165,11 @@ impl<'a> FineTuning<'a> {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn step_with_gradients(&mut self, batches: &[&[u32]]) -> Result<()> {
-        self.forward(batches)?;
-        self.workspace
-            .backward(&self.network, self.loss, self.reduction)?;
-        self.update()
+        self.load_batches(batches)?;
+        self.step_on_loaded_with_gradients()
     }
 
-    fn forward(&mut self, batches: &[&[u32]]) -> Result<()> {
+    fn load_batches(&mut self, batches: &[&[u32]]) -> Result<()> {
         if batches
             .iter()
             .any(|batch| batch.len() != self.workspace.batch_size())
@@ -154,8 +179,33 @@ impl<'a> FineTuning<'a> {
                 self.workspace.batch_size()
             );
         }
-        self.workspace.load_images(self.images, batches)?;
-        self.workspace.forward(&self.network)
+        self.workspace.load_images(self.images, batches)
+    }
+
+    fn step_on_loaded(&mut self) -> Result<()> {
+        self.workspace.forward(&self.network)?;
+        self.workspace.backward_and_update(
+            &self.network,
+            self.loss,
+            self.reduction,
+            &mut self.optimizer,
+        )
+    }
+
+    fn step_on_loaded_with_gradients(&mut self) -> Result<()> {
+        self.workspace.forward(&self.network)?;
+        self.workspace
+            .backward(&self.network, self.loss, self.reduction)?;
+        self.update()
+    }
+
+    /// Waits until everything asked for is done: on a CUDA device, steps are not
+    /// when they return.
+    ///
+    /// # Errors
+    /// What went wrong meanwhile.
+    pub fn wait(&self) -> Result<()> {
+        self.network.device().synchronize()
     }
 
     /// One update by the gradients of the last
@@ -169,18 +219,97 @@ impl<'a> FineTuning<'a> {
     }
 
     /// Median of |g| in the last update of an epoch, or the last
-    /// [`step_with_gradients`](Self::step_with_gradients), over each layer's
-    /// weights and over its biases, from the image on, of one replica; not a
-    /// number where a gradient is not.
+    /// [`step_with_gradients`](Self::step_with_gradients), for each replica over
+    /// each layer's weights and over its biases, from the image on; not a number
+    /// where a gradient is not.
     ///
     /// # Errors
     /// candle's.
-    pub fn gradient_medians(&self, replica: usize) -> Result<Vec<[f64; 2]>> {
-        let median = |gradient: &Tensor| -> Result<f64> {
+    pub fn gradient_medians(&self) -> Result<Vec<Vec<[f64; 2]>>> {
+        let mut medians = vec![Vec::new(); self.seeds.len()];
+        for pair in self.workspace.gradients().chunks_exact(2) {
+            let weights = replica_medians(&pair[0])?;
+            let biases = replica_medians(&pair[1])?;
+            for (layers, pair) in medians.iter_mut().zip(weights.into_iter().zip(biases)) {
+                layers.push(<[f64; 2]>::from(pair));
+            }
+        }
+        Ok(medians)
+    }
+
+    /// What [`restore`](Self::restore) needs to go on with a replica after the
+    /// epochs done: its parameters and its optimizer's state. It does not tell
+    /// how many replicas there were, or where.
+    ///
+    /// # Errors
+    /// candle's.
+    ///
+    /// # Panics
+    /// Where there is no such replica.
+    pub fn state(&self, replica: usize) -> Result<HashMap<String, Tensor>> {
+        let mut state = self.optimizer.state(replica)?;
+        state.insert(
+            "epoch".to_owned(),
+            Tensor::new(self.epoch as i64, &Device::Cpu)?,
+        );
+        for param in self.network.params() {
+            state.insert(
+                format!("parameter.{}", param.name),
+                on_host(&param.var.narrow(0, replica, 1)?)?,
+            );
+        }
+        Ok(state)
+    }
+
+    /// Goes on from a [`state`](Self::state) a replica, of the same images,
+    /// layers, optimizers and seeds, all after equally many epochs.
+    ///
+    /// # Errors
+    /// Where a tensor is missing or has another shape or type, or the states are
+    /// not after equally many epochs.
+    pub fn restore(&mut self, states: &[&HashMap<String, Tensor>]) -> Result<()> {
+        let find = |key: &str| -> Result<Vec<Tensor>> {
+            let of_each = states.iter().map(|state| {
+                state.get(key).cloned().ok_or_else(|| {
+                    candle_core::Error::Msg(format!("the state of fine-tuning lacks `{key}`"))
+                })
+            });
+            of_each.collect()
+        };
+        for param in self.network.params() {
+            let all = Tensor::cat(&find(&format!("parameter.{}", param.name))?, 0)?;
+            param.var.set(&all.to_device(param.var.device())?)?;
+        }
+        let epochs = find("epoch")?;
+        let epochs: Vec<i64> = epochs
+            .iter()
+            .map(Tensor::to_scalar)
+            .collect::<Result<_>>()?;
+        let Some(epoch) = epochs
+            .first()
+            .filter(|first| epochs.iter().all(|other| other == *first))
+        else {
+            bail!("states after {epochs:?} epochs: they must be after equally many");
+        };
+        self.optimizer.restore(states)?;
+        self.epoch = *epoch as u64;
+        Ok(())
+    }
+}
+
+/// Median of |g| of each replica's part of a gradient, `[replicas, ..]`.
+fn replica_medians(gradient: &Tensor) -> Result<Vec<f64>> {
+    #[cfg(feature = "cuda")]
+    if gradient.device().is_cuda() {
+        return crate::cuda::medians(gradient);
+    }
+    let replicas = gradient.dims()[0];
+    (0..replicas)
+        .map(|replica| {
             let values = gradient
                 .get(replica)?
                 .flatten_all()?
-                .to_dtype(candle_core::DType::F32)?
+                .to_dtype(DType::F32)?
                 .to_vec1::<f32>()?;
             if values.iter().any(|value| value.is_nan()) {
                 return Ok(f64::NAN);
@@ -190,52 +319,8 @@ impl<'a> FineTuning<'a> {
             // Of an even number of sizes, the upper of the two in the middle.
             let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
             Ok(f64::from(*median))
-        };
-        self.workspace
-            .gradients()
-            .chunks_exact(2)
-            .map(|pair| Ok([median(&pair[0])?, median(&pair[1])?]))
-            .collect()
-    }
-
-    /// What [`restore`](Self::restore) needs to go on after the epochs done:
-    /// the parameters and the optimizer's state.
-    ///
-    /// # Errors
-    /// candle's.
-    pub fn state(&self) -> Result<HashMap<String, Tensor>> {
-        let mut state = self.optimizer.state()?;
-        state.insert(
-            "epoch".to_owned(),
-            Tensor::new(self.epoch as i64, &candle_core::Device::Cpu)?,
-        );
-        for param in self.network.params() {
-            state.insert(
-                format!("parameter.{}", param.name),
-                param.var.as_tensor().clone(),
-            );
-        }
-        Ok(state)
-    }
-
-    /// Goes on from a [`state`](Self::state) of the same images, network,
-    /// optimizers and seeds.
-    ///
-    /// # Errors
-    /// Where a tensor is missing or has another shape or type.
-    pub fn restore(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        let find = |key: &str| {
-            state.get(key).ok_or_else(|| {
-                candle_core::Error::Msg(format!("the state of fine-tuning lacks `{key}`"))
-            })
-        };
-        for param in self.network.params() {
-            param.var.set(find(&format!("parameter.{}", param.name))?)?;
-        }
-        self.optimizer.restore(state)?;
-        self.epoch = find("epoch")?.to_scalar::<i64>()? as u64;
-        Ok(())
-    }
+        })
+        .collect()
 }
 
 /// The order in which epoch `epoch` (from 0) of `seed` visits `count` images;

@@ -14,7 +14,11 @@
 //! and update fill preallocated tensors. Every computation runs on one thread
 //! and in one order, so that the same settings and seed give the same bits
 //! however many runs stand side by side.
+//!
+//! With the feature `cuda`, a network whose parameters lie on a CUDA device is
+//! trained there, all its replicas at once, by the same calls: see [`cuda`].
 
+pub mod cuda;
 pub mod dataset;
 mod finetuning;
 mod layer;

@@ -30,6 +30,16 @@ pub enum Reduction {
     Sum,
 }
 
+impl Reduction {
+    /// What a sum over a batch's images is divided by.
+    fn divisor(self, batch_size: usize) -> f64 {
+        match self {
+            Self::Mean => batch_size as f64,
+            Self::Sum => 1.0,
+        }
+    }
+}
+
 /// One layer: `activation(x weights + biases)`.
 #[derive(Debug, Clone)]
 pub struct Layer {
@@ -92,6 +102,11 @@ impl Autoencoder {
         self.replicas
     }
 
+    /// Where the parameters lie.
+    pub fn device(&self) -> &Device {
+        self.layers[0].weights.device()
+    }
+
     /// Type of the parameters.
     pub fn dtype(&self) -> DType {
         self.layers[0].weights.dtype()
@@ -135,6 +150,68 @@ impl Autoencoder {
         Self::new(layers.collect::<Result<_>>()?)
     }
 
+    /// One network of the replicas of all `networks`, in this order.
+    ///
+    /// # Errors
+    /// Where there is none, or they are not of the same layers.
+    pub fn stack(networks: &[Self]) -> Result<Self> {
+        let Some(first) = networks.first() else {
+            bail!("a stack of no network")
+        };
+        if networks
+            .iter()
+            .any(|other| other.layers.len() != first.layers.len())
+        {
+            bail!("a stack of networks with different numbers of layers");
+        }
+        let stacked = |parameter: fn(&Layer) -> &Var, index: usize| {
+            let all = networks
+                .iter()
+                .map(|network| parameter(&network.layers[index]).as_tensor());
+            Var::from_tensor(&Tensor::cat(&all.collect::<Vec<_>>(), 0)?.contiguous()?)
+        };
+        let layers = first.layers.iter().enumerate().map(|(index, layer)| {
+            Ok(Layer {
+                weights: stacked(|layer| &layer.weights, index)?,
+                biases: stacked(|layer| &layer.biases, index)?,
+                activation: layer.activation,
+            })
+        });
+        Self::new(layers.collect::<Result<_>>()?)
+    }
+
+    /// A copy of one replica, on the CPU.
+    ///
+    /// # Errors
+    /// candle's, where there is no such replica.
+    pub fn replica(&self, replica: usize) -> Result<Self> {
+        let part = |var: &Var| Var::from_tensor(&on_host(&var.narrow(0, replica, 1)?)?);
+        let layers = self.layers.iter().map(|layer| {
+            Ok(Layer {
+                weights: part(&layer.weights)?,
+                biases: part(&layer.biases)?,
+                activation: layer.activation,
+            })
+        });
+        Self::new(layers.collect::<Result<_>>()?)
+    }
+
+    /// The same network with its parameters on `device`, in memory of their own.
+    ///
+    /// # Errors
+    /// candle's, where there is not enough memory.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved = |var: &Var| Var::from_tensor(&var.as_tensor().to_device(device)?.copy()?);
+        let layers = self.layers.iter().map(|layer| {
+            Ok(Layer {
+                weights: moved(&layer.weights)?,
+                biases: moved(&layer.biases)?,
+                activation: layer.activation,
+            })
+        });
+        Self::new(layers.collect::<Result<_>>()?)
+    }
+
     /// Index of the layer whose output is the code: the narrowest, the first
     /// of several.
     pub fn code_layer(&self) -> usize {
@@ -156,10 +233,14 @@ impl Autoencoder {
         images: &Images,
         workspace: &mut Workspace,
     ) -> Result<Vec<f64>> {
-        let mut sums = vec![0.0; self.replicas];
         if images.count() == 0 {
             bail!("no image to take the reconstruction error of");
         }
+        #[cfg(feature = "cuda")]
+        if self.device().is_cuda() {
+            return crate::cuda::reconstruction_errors(self, images, workspace);
+        }
+        let mut sums = vec![0.0; self.replicas];
         self.for_each_batch(images, workspace, |workspace, batch| {
             for (sum, replica) in sums.iter_mut().zip(workspace.squared_errors(batch)?) {
                 *sum += replica.iter().sum::<f64>();
@@ -177,7 +258,7 @@ impl Autoencoder {
     /// those of [`code_layer`](Self::code_layer) the codes.
     ///
     /// # Errors
-    /// Where the workspace is not of this network.
+    /// Where the workspace is not of this network, or not on the CPU.
     pub fn outputs(
         &self,
         images: &Images,
@@ -220,21 +301,21 @@ impl Autoencoder {
 pub struct Workspace {
     batch_size: usize,
     /// The input, then every layer's output, `[replicas, batch, width]`.
-    activations: Vec<Tensor>,
+    pub(crate) activations: Vec<Tensor>,
     /// Derivatives of the loss by every layer's input sums, shaped as its output.
-    deltas: Vec<Tensor>,
+    pub(crate) deltas: Vec<Tensor>,
     /// Each layer's weights' and biases' gradient in turn, shaped as they are.
-    gradients: Vec<Tensor>,
+    pub(crate) gradients: Vec<Tensor>,
     packs: Packs,
 }
 
 impl Workspace {
-    /// Memory for batches of `batch_size` images.
+    /// Memory for batches of `batch_size` images, where the network's lies.
     ///
     /// # Errors
     /// candle's, where there is not enough.
     pub fn new(network: &Autoencoder, batch_size: usize) -> Result<Self> {
-        let zeros = |shape: &[usize]| Tensor::zeros(shape, network.dtype(), &Device::Cpu);
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, network.dtype(), network.device());
         let input = network.layers[0].weights.dims()[1];
         let mut workspace = Self {
             batch_size,
@@ -297,13 +378,6 @@ impl Workspace {
     /// # Errors
     /// Where a list is too long or an index is not below the number of images.
     pub fn load_images(&mut self, images: &Images, indices: &[&[u32]]) -> Result<()> {
-        match self.input().dtype() {
-            DType::F64 => self.load_images_as::<f64>(images, indices),
-            _ => self.load_images_as::<f32>(images, indices),
-        }
-    }
-
-    fn load_images_as<T: Real>(&mut self, images: &Images, indices: &[&[u32]]) -> Result<()> {
         let (replicas, batch, width) = self.input().dims3()?;
         if indices.len() != replicas || indices.iter().any(|replica| replica.len() > batch) {
             bail!(
@@ -325,6 +399,23 @@ impl Workspace {
         {
             bail!("an image beyond the last of {}", images.count());
         }
+        #[cfg(feature = "cuda")]
+        if self.input().device().is_cuda() {
+            let rows = indices.first().map_or(0, |replica| replica.len());
+            if indices.iter().any(|replica| replica.len() != rows) {
+                bail!("lists of images that are not equally long");
+            }
+            let mut feed = crate::cuda::Feed::new(images, replicas, self.input().device())?;
+            feed.set_orders(indices)?;
+            return feed.load(self.input(), 0, rows);
+        }
+        match self.input().dtype() {
+            DType::F64 => self.fill::<f64>(images, indices),
+            _ => self.fill::<f32>(images, indices),
+        }
+    }
+
+    fn fill<T: Real>(&self, images: &Images, indices: &[&[u32]]) -> Result<()> {
         with_slices([self.input()], [], |[x]: [&mut [T]; 1], []| {
             fill_with_images(x, images, indices);
         })
@@ -335,6 +426,10 @@ impl Workspace {
     /// # Errors
     /// Where the workspace is not of this network.
     pub fn forward(&mut self, network: &Autoencoder) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if network.device().is_cuda() {
+            return crate::cuda::forward(self, network);
+        }
         match network.dtype() {
             DType::F64 => self.forward_as::<f64>(network),
             _ => self.forward_as::<f32>(network),
@@ -382,6 +477,12 @@ impl Workspace {
         loss: Loss,
         reduction: Reduction,
     ) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if network.device().is_cuda() {
+            require_logistic(network)?;
+            let scale = 1.0 / reduction.divisor(self.batch_size);
+            return crate::cuda::backward(self, network, loss, scale as f32);
+        }
         match network.dtype() {
             DType::F64 => self.backward_as::<f64>(network, loss, reduction, None),
             _ => self.backward_as::<f32>(network, loss, reduction, None),
@@ -402,6 +503,11 @@ impl Workspace {
         reduction: Reduction,
         optimizer: &mut GroupedOptimizer,
     ) -> Result<()> {
+        if !network.device().is_cpu() {
+            // The update is one launch over all parameters.
+            self.backward(network, loss, reduction)?;
+            return optimizer.update(&self.gradients);
+        }
         match network.dtype() {
             DType::F64 => self.backward_as::<f64>(network, loss, reduction, Some(optimizer))?,
             _ => self.backward_as::<f32>(network, loss, reduction, Some(optimizer))?,
@@ -418,14 +524,8 @@ impl Workspace {
         optimizer: Option<&GroupedOptimizer>,
     ) -> Result<()> {
         let last = network.layers.len() - 1;
-        if network.layers[last].activation != Activation::Logistic {
-            bail!("the last layer must be logistic: both losses are of values in 0..1");
-        }
-        let divisor = match reduction {
-            Reduction::Mean => self.batch_size as f64,
-            Reduction::Sum => 1.0,
-        };
-        let scale = T::of(1.0 / divisor);
+        require_logistic(network)?;
+        let scale = T::of(1.0 / reduction.divisor(self.batch_size));
         with_slices(
             [&self.deltas[last]],
             [self.output(), self.input()],
@@ -568,10 +668,7 @@ impl Workspace {
                 .to_vec2::<f64>()
         };
         let (y, x) = (read(self.output())?, read(self.input())?);
-        let divisor = match reduction {
-            Reduction::Mean => self.batch_size as f64,
-            Reduction::Sum => 1.0,
-        };
+        let divisor = reduction.divisor(self.batch_size);
         // 0 ln 0 is 0.
         let term = |x: f64, y: f64| if x == 0.0 { 0.0 } else { -x * y.ln() };
         let pixel = |(y, x): (&f64, &f64)| match loss {
@@ -583,6 +680,22 @@ impl Workspace {
             .map(|(y, x)| y.iter().zip(x).map(pixel).sum::<f64>() / divisor)
             .collect())
     }
+}
+
+fn require_logistic(network: &Autoencoder) -> Result<()> {
+    match network.layers.last().map(|layer| layer.activation) {
+        Some(Activation::Logistic) => Ok(()),
+        _ => bail!("the last layer must be logistic: both losses are of values in 0..1"),
+    }
+}
+
+/// The tensor with memory of its own, on the CPU.
+pub(crate) fn on_host(tensor: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if tensor.device().is_cuda() {
+        return adamix_optim::cuda::host_copy(tensor);
+    }
+    tensor.copy()
 }
 
 /// Derivative of the loss by the last layer's input sums. With logistic

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Images;
 use crate::layer::{self, Activation};
-use crate::network::{Autoencoder, Layer, fill_with_images, part, part_mut};
+use crate::network::{Autoencoder, Layer, fill_with_images, on_host, part, part_mut};
 use crate::product::Matrix;
 use crate::random::{Purpose, Stream};
 use crate::rbm::{CdSettings, CdWorkspace, Rbm};
@@ -86,6 +86,7 @@ pub struct PreTraining<'a> {
     epoch: u64,
     /// What `current` trains on, made when it is first needed.
     features: Features<'a>,
+    device: Device,
 }
 
 /// The RBM in training and its memory.
@@ -104,11 +105,14 @@ struct Features<'a> {
     rbms: usize,
     /// `[replicas, images, hidden units]`; `None` for the images themselves.
     probabilities: Option<Tensor>,
+    /// All of this where the RBMs are on a CUDA device.
+    #[cfg(feature = "cuda")]
+    on_device: Option<crate::cuda::DeviceFeatures>,
 }
 
 impl<'a> PreTraining<'a> {
     /// Begins with the first RBM. `layer_sizes` runs from the image to the
-    /// code; one replica is trained for each seed.
+    /// code; one replica is trained for each seed, all of them on `device`.
     ///
     /// # Errors
     /// Where a size is 0 or there are fewer than two, there is no seed, a
@@ -119,6 +123,7 @@ impl<'a> PreTraining<'a> {
         layer_sizes: &[usize],
         settings: PreTrainingSettings,
         seeds: &[u64],
+        device: &Device,
     ) -> Result<Self> {
         if layer_sizes.len() < 2 || layer_sizes.contains(&0) {
             bail!("layer sizes {layer_sizes:?}: at least two, none of them 0");
@@ -148,11 +153,8 @@ impl<'a> PreTraining<'a> {
             done: Vec::new(),
             current: None,
             epoch: 0,
-            features: Features {
-                images,
-                rbms: 0,
-                probabilities: None,
-            },
+            features: Features::new(images, seeds.len(), device)?,
+            device: device.clone(),
         };
         this.current = Some(this.begin()?);
         this.finish_layers()?;
@@ -217,27 +219,17 @@ impl<'a> PreTraining<'a> {
             })
             .collect();
         let steps = count / self.settings.batch_size;
-        let mut errors = vec![0.0; self.seeds.len()];
-        let mut batches: Vec<&[u32]> = Vec::with_capacity(orders.len());
-        for step in 0..steps {
-            batches.clear();
-            let of_step = step * self.settings.batch_size..(step + 1) * self.settings.batch_size;
-            batches.extend(orders.iter().map(|order| &order[of_step.clone()]));
-            self.features.load(&current.workspace.v0, &batches)?;
-            current.draw_noise(
-                &self.seeds,
-                index(layer, self.epoch * steps as u64 + step as u64),
-            )?;
-            for (sum, error) in errors
-                .iter_mut()
-                .zip(current.rbm.update(&mut current.workspace, settings)?)
-            {
-                *sum += error / steps as f64;
-            }
-            if after_step().is_break() {
-                return Ok(None);
-            }
-        }
+        let epoch = CdEpoch {
+            seeds: &self.seeds,
+            orders: &orders,
+            batch_size: self.settings.batch_size,
+            steps,
+            settings,
+            noise: index(layer, self.epoch * steps as u64),
+        };
+        let Some(errors) = current.epoch(&mut self.features, &epoch, after_step)? else {
+            return Ok(None);
+        };
         self.epoch += 1;
         let report = PreTrainingEpoch {
             layer,
@@ -283,7 +275,7 @@ impl<'a> PreTraining<'a> {
                     .map(|x| x * self.settings.weight_scale as f32),
             );
         }
-        let weights = Tensor::from_vec(weights, (self.seeds.len(), visible, hidden), &Device::Cpu)?;
+        let weights = Tensor::from_vec(weights, (self.seeds.len(), visible, hidden), &self.device)?;
         let top = layer + 2 == self.layer_sizes.len();
         let rbm = Rbm::new(
             weights,
@@ -297,11 +289,12 @@ impl<'a> PreTraining<'a> {
         Ok(Current { rbm, workspace })
     }
 
-    /// What [`restore`](Self::restore) needs to go on after the epochs done.
+    /// What [`restore`](Self::restore) needs to go on with a replica after the
+    /// epochs done. It does not tell how many replicas there were, or where.
     ///
     /// # Errors
-    /// candle's.
-    pub fn state(&self) -> Result<HashMap<String, Tensor>> {
+    /// candle's, where there is no such replica.
+    pub fn state(&self, replica: usize) -> Result<HashMap<String, Tensor>> {
         let mut state = HashMap::new();
         let done = [self.done.len() as i64, self.epoch as i64];
         state.insert("done".to_owned(), Tensor::new(&done, &Device::Cpu)?);
@@ -311,27 +304,42 @@ impl<'a> PreTraining<'a> {
             .chain(self.current.as_ref().map(|current| &current.rbm));
         for (index, rbm) in rbms.enumerate() {
             for (name, tensor) in NAMES.into_iter().zip(tensors(rbm)) {
-                state.insert(format!("rbm.{index}.{name}"), tensor.clone());
+                let part = on_host(&tensor.narrow(0, replica, 1)?)?;
+                state.insert(format!("rbm.{index}.{name}"), part);
             }
         }
         Ok(state)
     }
 
-    /// Goes on from a [`state`](Self::state) of the same images, sizes,
-    /// settings and seeds.
+    /// Goes on from a [`state`](Self::state) a replica, of the same images,
+    /// sizes, settings and seeds, all after equally many epochs.
     ///
     /// # Errors
-    /// Where a tensor is missing or has another shape.
-    pub fn restore(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        let find = |key: String| {
-            state.get(&key).ok_or_else(|| {
-                candle_core::Error::Msg(format!("the state of pre-training lacks `{key}`"))
-            })
+    /// Where a tensor is missing or has another shape, or the states are not
+    /// after equally many epochs.
+    pub fn restore(&mut self, states: &[&HashMap<String, Tensor>]) -> Result<()> {
+        if states.len() != self.seeds.len() {
+            bail!("{} states for {} seeds", states.len(), self.seeds.len());
+        }
+        let find = |key: &str| -> Result<Vec<&Tensor>> {
+            let of_each = states.iter().map(|state| {
+                state.get(key).ok_or_else(|| {
+                    candle_core::Error::Msg(format!("the state of pre-training lacks `{key}`"))
+                })
+            });
+            of_each.collect()
         };
-        let done = find("done".into())?.to_vec1::<i64>()?;
-        let [layers, epoch] = done[..] else {
-            bail!("`done` holds {} numbers, expected 2", done.len())
+        let done = find("done")?;
+        let done: Vec<Vec<i64>> = done
+            .into_iter()
+            .map(Tensor::to_vec1)
+            .collect::<Result<_>>()?;
+        let [layers, epoch] = done[0][..] else {
+            bail!("`done` holds {} numbers, expected 2", done[0].len())
         };
+        if done.iter().any(|other| *other != done[0]) {
+            bail!("states after {done:?} RBMs and epochs: they must be after equally many");
+        }
         let layers = layers as usize;
         if layers >= self.layer_sizes.len() {
             bail!(
@@ -341,18 +349,14 @@ impl<'a> PreTraining<'a> {
         }
         self.done.clear();
         self.current = Some(self.begin()?);
-        self.features = Features {
-            images: self.images,
-            rbms: 0,
-            probabilities: None,
-        };
+        self.features = Features::new(self.images, self.seeds.len(), &self.device)?;
         loop {
             let index = self.done.len();
             let Some(current) = &mut self.current else {
                 break;
             };
             for (name, tensor) in NAMES.into_iter().zip(tensors_mut(&mut current.rbm)) {
-                let found = find(format!("rbm.{index}.{name}"))?;
+                let found = Tensor::cat(&find(&format!("rbm.{index}.{name}"))?, 0)?;
                 if found.shape() != tensor.shape() || found.dtype() != tensor.dtype() {
                     bail!(
                         "`rbm.{index}.{name}` has shape {:?}, expected {:?}",
@@ -360,7 +364,7 @@ impl<'a> PreTraining<'a> {
                         tensor.shape()
                     );
                 }
-                *tensor = found.copy()?;
+                *tensor = found.to_device(&self.device)?.copy()?;
             }
             if index == layers {
                 break;
@@ -371,9 +375,9 @@ impl<'a> PreTraining<'a> {
         Ok(())
     }
 
-    /// The autoencoder that the stack unrolls to: the RBMs' weights and hidden
-    /// biases up to the code, their transposes and visible biases back. The
-    /// code's units are linear, all others logistic.
+    /// The autoencoder that the stack unrolls to, on the CPU: the RBMs' weights
+    /// and hidden biases up to the code, their transposes and visible biases
+    /// back. The code's units are linear, all others logistic.
     ///
     /// # Errors
     /// Where not all RBMs are trained.
@@ -382,19 +386,19 @@ impl<'a> PreTraining<'a> {
             let (done, all) = self.progress();
             bail!("pre-training has done {done} of {all} epochs");
         }
-        let var = |tensor: &Tensor| Var::from_tensor(&tensor.contiguous()?);
+        let var = |tensor: &Tensor| Var::from_tensor(tensor);
         let mut layers = Vec::new();
         for rbm in &self.done {
             layers.push(Layer {
-                weights: var(&rbm.weights)?,
-                biases: var(&rbm.hidden_biases)?,
+                weights: var(&on_host(&rbm.weights)?)?,
+                biases: var(&on_host(&rbm.hidden_biases)?)?,
                 activation: rbm.hidden,
             });
         }
         for rbm in self.done.iter().rev() {
             layers.push(Layer {
-                weights: var(&rbm.weights.transpose(1, 2)?)?,
-                biases: var(&rbm.visible_biases)?,
+                weights: var(&on_host(&rbm.weights)?.transpose(1, 2)?.contiguous()?)?,
+                biases: var(&on_host(&rbm.visible_biases)?)?,
                 activation: Activation::Logistic,
             });
         }
@@ -402,7 +406,84 @@ impl<'a> PreTraining<'a> {
     }
 }
 
+/// One epoch of one RBM.
+struct CdEpoch<'e> {
+    seeds: &'e [u64],
+    /// One a seed.
+    orders: &'e [Vec<u32>],
+    batch_size: usize,
+    steps: usize,
+    settings: CdSettings,
+    /// Index of the stream of noise of the first update; the others follow.
+    noise: u64,
+}
+
 impl Current {
+    /// Trains for an epoch; the mean error of its input for each replica, `None`
+    /// where `after_step` said to break off.
+    fn epoch(
+        &mut self,
+        features: &mut Features<'_>,
+        epoch: &CdEpoch<'_>,
+        after_step: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f64>>> {
+        #[cfg(feature = "cuda")]
+        if let Some(features) = &mut features.on_device {
+            return self.epoch_on_device(features, epoch, after_step);
+        }
+        let mut errors = vec![0.0; epoch.seeds.len()];
+        let mut batches: Vec<&[u32]> = Vec::with_capacity(epoch.orders.len());
+        for step in 0..epoch.steps {
+            batches.clear();
+            let of_step = step * epoch.batch_size..(step + 1) * epoch.batch_size;
+            batches.extend(epoch.orders.iter().map(|order| &order[of_step.clone()]));
+            features.load(&self.workspace.v0, &batches)?;
+            self.draw_noise(epoch.seeds, epoch.noise + step as u64)?;
+            for (sum, error) in errors
+                .iter_mut()
+                .zip(self.rbm.update(&mut self.workspace, epoch.settings)?)
+            {
+                *sum += error / epoch.steps as f64;
+            }
+            if after_step().is_break() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(errors))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn epoch_on_device(
+        &mut self,
+        features: &mut crate::cuda::DeviceFeatures,
+        epoch: &CdEpoch<'_>,
+        after_step: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f64>>> {
+        let device = self.rbm.weights.device();
+        let replicas = epoch.seeds.len();
+        let seeds = crate::cuda::seeds(epoch.seeds, device)?;
+        let errors = crate::cuda::SquaredErrors::new(replicas, epoch.batch_size, device)?;
+        features.set_orders(&epoch.orders.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        for step in 0..epoch.steps {
+            features.load(
+                &self.workspace.v0,
+                step * epoch.batch_size,
+                epoch.batch_size,
+            )?;
+            let noise = epoch.noise + step as u64;
+            let (rbm, workspace) = (&self.rbm, &self.workspace);
+            crate::cuda::cd_update(rbm, workspace, epoch.settings, &seeds, noise, &errors)?;
+            if after_step().is_break() {
+                return Ok(None);
+            }
+        }
+        let visited = (epoch.steps * epoch.batch_size) as f64;
+        let totals = errors.totals()?;
+        Ok(Some(
+            totals.into_iter().map(|total| total / visited).collect(),
+        ))
+    }
+
     /// Fills the noise of one update, each replica's from its seed's stream.
     fn draw_noise(&self, seeds: &[u64], index: u64) -> Result<()> {
         let hidden = self.rbm.hidden;
@@ -423,7 +504,23 @@ impl Current {
     }
 }
 
-impl Features<'_> {
+impl<'a> Features<'a> {
+    /// The images, of which each of so many replicas takes its batches.
+    fn new(images: &'a Images, replicas: usize, device: &Device) -> Result<Self> {
+        let _ = (replicas, device);
+        Ok(Self {
+            images,
+            rbms: 0,
+            probabilities: None,
+            #[cfg(feature = "cuda")]
+            on_device: if device.is_cuda() {
+                Some(crate::cuda::DeviceFeatures::new(images, replicas, device)?)
+            } else {
+                None
+            },
+        })
+    }
+
     /// Fills the first rows of `v0`, `[replicas, batch, units]`, with those of
     /// these images, one list a replica.
     fn load(&self, v0: &Tensor, batches: &[&[u32]]) -> Result<()> {
@@ -452,6 +549,12 @@ impl Features<'_> {
     fn pass_through(&mut self, rbm: &Rbm, batch: usize) -> Result<()> {
         let (replicas, visible, hidden) = rbm.weights.dims3()?;
         let count = self.images.count();
+        #[cfg(feature = "cuda")]
+        if let Some(features) = &mut self.on_device {
+            features.pass_through(rbm, count, batch)?;
+            self.rbms += 1;
+            return Ok(());
+        }
         let zeros = |rows: usize, width: usize| {
             Tensor::zeros((replicas, rows, width), rbm.weights.dtype(), &Device::Cpu)
         };

@@ -1,5 +1,5 @@
 use adamix_optim::with_slices;
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use crate::layer::{self, Activation};
 use crate::network::{part, part_mut};
@@ -38,13 +38,14 @@ pub struct Rbm {
 }
 
 impl Rbm {
-    /// An RBM with these weights, zero biases and zero velocities.
+    /// An RBM with these weights, zero biases and zero velocities, on the
+    /// weights' device.
     ///
     /// # Errors
     /// Where `weights` is not `[replicas, visible, hidden]`.
     pub fn new(weights: Tensor, hidden: Activation) -> Result<Self> {
         let (replicas, visible, hidden_units) = weights.dims3()?;
-        let zeros = |shape: &[usize]| Tensor::zeros(shape, weights.dtype(), &Device::Cpu);
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, weights.dtype(), weights.device());
         Ok(Self {
             visible_biases: zeros(&[replicas, visible])?,
             hidden_biases: zeros(&[replicas, hidden_units])?,
@@ -74,7 +75,7 @@ impl Rbm {
     /// released with Hinton & Salakhutdinov 2006.
     ///
     /// # Errors
-    /// Where the workspace is not of this RBM.
+    /// Where the workspace is not of this RBM, or not on the CPU.
     pub fn update<'w>(
         &mut self,
         workspace: &'w mut CdWorkspace,
@@ -242,10 +243,10 @@ pub struct CdWorkspace {
     /// `[replicas, batch, hidden]`, to be filled: uniform in [0, 1) for
     /// binary hidden units, standard normal for Gaussian ones.
     pub noise: Tensor,
-    p0: Tensor,
-    states: Tensor,
-    v1: Tensor,
-    p1: Tensor,
+    pub(crate) p0: Tensor,
+    pub(crate) states: Tensor,
+    pub(crate) v1: Tensor,
+    pub(crate) p1: Tensor,
     packs: Packs,
     /// Each replica's squared reconstruction error.
     errors: Vec<f64>,
@@ -262,7 +263,7 @@ impl CdWorkspace {
             Tensor::zeros(
                 (replicas, batch_size, width),
                 rbm.weights.dtype(),
-                &Device::Cpu,
+                rbm.weights.device(),
             )
         };
         Ok(Self {

@@ -89,7 +89,8 @@ fn network(images: &Images, dtype: DType) -> Result<Autoencoder> {
         batch_size: BATCH,
         ..PreTrainingSettings::default()
     };
-    let network = PreTraining::new(images, &SIZES, initial, &[0])?.into_autoencoder()?;
+    let network =
+        PreTraining::new(images, &SIZES, initial, &[0], &Device::Cpu)?.into_autoencoder()?;
     let of = |var: &Var| Var::from_tensor(&var.to_dtype(dtype)?);
     let layers = network.layers().iter().map(|layer| {
         Ok(Layer {
@@ -192,7 +193,7 @@ fn only_the_beginning_of_an_epoch_allocates() -> Result<()> {
             batch_size,
             ..PreTrainingSettings::default()
         };
-        let mut training = PreTraining::new(&images, &SIZES, settings, &[0])?;
+        let mut training = PreTraining::new(&images, &SIZES, settings, &[0], &Device::Cpu)?;
         training.epoch(&mut on)?;
         found.push(allocations(|| training.epoch(&mut on).map(|_| ())));
     }

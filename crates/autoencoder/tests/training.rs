@@ -14,7 +14,7 @@ use adamix_autoencoder::{
 };
 use adamix_optim::rules::{Adagrad, AdamixW1, AdamixW4, Sgd};
 use adamix_optim::{GroupConfig, OptimizerConfig, ParamKind, Per, Rule, Schedule};
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 const SIZES: [usize; 4] = [784, 20, 9, 4];
 
@@ -54,7 +54,7 @@ fn on() -> impl FnMut() -> ControlFlow<()> {
 }
 
 fn pre_trained(images: &Images, seeds: &[u64]) -> Result<Autoencoder> {
-    let mut pre_training = PreTraining::new(images, &SIZES, settings(), seeds)?;
+    let mut pre_training = PreTraining::new(images, &SIZES, settings(), seeds, &Device::Cpu)?;
     while pre_training.epoch(&mut on())?.is_some() {}
     pre_training.into_autoencoder()
 }
@@ -221,8 +221,8 @@ fn a_replica_has_the_bits_of_a_run_of_its_own() -> Result<()> {
         );
         assert_ne!(bits(alone.network(), 0), bits(&start, index));
         assert_eq!(
-            alone.gradient_medians(0)?,
-            together.gradient_medians(index)?
+            alone.gradient_medians()?[0],
+            together.gradient_medians()?[index]
         );
         assert_eq!(
             alone.learning_rate(0, ParamKind::Bias),
@@ -250,6 +250,7 @@ fn training_learns() -> Result<()> {
             ..settings()
         },
         &[1],
+        &Device::Cpu,
     )?;
     let mut errors = Vec::new();
     while let Some(epoch) = pre_training.epoch(&mut on())? {
@@ -306,18 +307,19 @@ fn resumed_training_has_the_bits_of_an_uninterrupted_one() -> Result<()> {
     let whole = pre_trained(&images, &[8, 9])?;
     // Pre-training broken off after every number of epochs.
     for epochs in 0..=6 {
-        let mut first = PreTraining::new(&images, &SIZES, settings(), &[8, 9])?;
+        let mut first = PreTraining::new(&images, &SIZES, settings(), &[8, 9], &Device::Cpu)?;
         for _ in 0..epochs {
             assert!(first.epoch(&mut on())?.is_some());
         }
         assert_eq!(first.progress(), (epochs, 6));
-        let state = copied(first.state()?);
-        let mut second = PreTraining::new(&images, &SIZES, settings(), &[8, 9])?;
-        second.restore(&state)?;
+        // The two change places: a state is that of a replica, wherever it was.
+        let states = [copied(first.state(1)?), copied(first.state(0)?)];
+        let mut second = PreTraining::new(&images, &SIZES, settings(), &[9, 8], &Device::Cpu)?;
+        second.restore(&states.each_ref())?;
         assert_eq!(second.progress(), (epochs, 6));
         while second.epoch(&mut on())?.is_some() {}
         assert_eq!(
-            bits(&second.into_autoencoder()?, 1),
+            bits(&second.into_autoencoder()?, 0),
             bits(&whole, 1),
             "after {epochs} epochs"
         );
@@ -326,14 +328,25 @@ fn resumed_training_has_the_bits_of_an_uninterrupted_one() -> Result<()> {
     let rule = uniform(Rule::Adagrad(Adagrad::default()));
     let mut one = fine_tuning(&images, whole.copy()?, &[8, 9], vec![rule, adamix()])?;
     one.epoch(&mut on())?;
-    let state = copied(one.state()?);
+    let states = [copied(one.state(1)?), copied(one.state(0)?)];
     one.epoch(&mut on())?;
-    let mut two = fine_tuning(&images, whole.copy()?, &[8, 9], vec![rule, adamix()])?;
-    two.restore(&state)?;
+    let start = Autoencoder::stack(&[whole.replica(1)?, whole.replica(0)?])?;
+    let mut two = fine_tuning(&images, start.copy()?, &[9, 8], vec![adamix(), rule])?;
+    two.restore(&states.each_ref())?;
     assert_eq!((two.epochs(), two.updates()), (1, 5));
     two.epoch(&mut on())?;
-    assert_eq!(bits(one.network(), 0), bits(two.network(), 0));
-    assert_eq!(bits(one.network(), 1), bits(two.network(), 1));
+    assert_eq!(bits(one.network(), 0), bits(two.network(), 1));
+    assert_eq!(bits(one.network(), 1), bits(two.network(), 0));
+    // Not from states after different numbers of epochs, nor from too few.
+    let mut three = fine_tuning(&images, start, &[9, 8], vec![adamix(), rule])?;
+    let later = copied(two.state(1)?);
+    let error = three
+        .restore(&[&states[0], &later])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("equally many"), "{error}");
+    let error = three.restore(&[&states[0]]).unwrap_err().to_string();
+    assert!(!error.is_empty());
     Ok(())
 }
 
@@ -362,7 +375,7 @@ fn without_pre_training_the_network_is_the_initial_weights() -> Result<()> {
         epochs: 0,
         ..settings()
     };
-    let pre_training = PreTraining::new(&images, &SIZES, none, &[1])?;
+    let pre_training = PreTraining::new(&images, &SIZES, none, &[1], &Device::Cpu)?;
     assert!(pre_training.is_done());
     let network = pre_training.into_autoencoder()?;
     let mut drawn = vec![0f32; 784 * 20];
@@ -400,7 +413,7 @@ fn wrong_settings_are_errors() -> Result<()> {
     let images = images(20);
     let error = |result: Result<()>| result.unwrap_err().to_string();
     let pre = |sizes: &[usize], settings, seeds: &[u64]| {
-        PreTraining::new(&images, sizes, settings, seeds).map(drop)
+        PreTraining::new(&images, sizes, settings, seeds, &Device::Cpu).map(drop)
     };
     assert!(error(pre(&[784], settings(), &[1])).contains("layer sizes [784]"));
     assert!(error(pre(&[784, 0], settings(), &[1])).contains("none of them 0"));
@@ -416,7 +429,7 @@ fn wrong_settings_are_errors() -> Result<()> {
     assert!(error(workspace.load_images(&images, &[&[20]])).contains("beyond the last of 20"));
     assert!(error(workspace.load_images(&images, &[&[1, 2, 3]])).contains("for 1 replicas of 2"));
     let mut training = fine_tuning(&images, network, &[1], vec![adamix()])?;
-    assert!(error(training.restore(&HashMap::new())).contains("lacks `parameter.0.weights`"));
+    assert!(error(training.restore(&[&HashMap::new()])).contains("lacks `parameter.0.weights`"));
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::time::Instant;
 use adamix_autoencoder::dataset::Images;
 use adamix_autoencoder::{FineTuning, PreTraining, PreTrainingSettings};
 use adamix_optim::{GroupConfig, ParamKind};
-use adamix_record::{Cost, GroupCost, SCHEMA, UpdateCost, UpdateTimes};
+use adamix_record::{Backend, Cost, GroupCost, SCHEMA, UpdateCost, UpdateTimes};
+use candle_core::Device;
 use serde_json::{Value, json};
 
 use crate::plan::{Resolved, Series, SeriesArm, to_json};
@@ -21,8 +22,10 @@ const UPDATES: u64 = 5;
 ///
 /// Every round times each entry once, the one that begins moving on by one each
 /// round, so that what drifts hits all alike and a round's times can be
-/// compared. One thread. The network has the protocol's sizes and initial
-/// weights; what is timed does not depend on their values.
+/// compared. One thread of the processor; or, on a CUDA device, which one run
+/// would leave idle, [`COHORT`] runs in lockstep, whose time is shared out. The
+/// network has the protocol's sizes and initial weights; what is timed does not
+/// depend on their values.
 ///
 /// # Errors
 /// [`Error::Compute`].
@@ -85,6 +88,8 @@ struct Timed<'a> {
     kind: Value,
     training: FineTuning<'a>,
     batch: Vec<u32>,
+    /// Runs timed together.
+    replicas: usize,
     /// Updates timed together.
     updates: u64,
     entry: UpdateTimes,
@@ -97,10 +102,11 @@ impl<'a> Timed<'a> {
         images: &'a Images,
         name: String,
     ) -> candle_core::Result<Self> {
-        let mut training = training(series, arm, images)?;
+        let replicas = cohort(series, arm);
+        let mut training = training(series, arm, images, replicas)?;
         let batch: Vec<u32> = (0..series.settings.fine_tuning.batch_size as u32).collect();
         // The gradients that the updates alone are timed with.
-        training.step_with_gradients(&[&batch])?;
+        training.step_with_gradients(&vec![&batch[..]; replicas])?;
         let params = training.network().params();
         let steps = series.steps_per_epoch();
         let group = |config: &GroupConfig, kind| GroupCost {
@@ -108,7 +114,7 @@ impl<'a> Timed<'a> {
             parameters: params
                 .iter()
                 .filter(|param| param.kind == kind)
-                .map(|param| param.var.elem_count() as u64)
+                .map(|param| (param.var.elem_count() / replicas) as u64)
                 .sum(),
             per_parameter: counted(config, steps),
         };
@@ -126,6 +132,7 @@ impl<'a> Timed<'a> {
         Ok(Self {
             kind: kind(series, arm),
             batch,
+            replicas,
             updates: UPDATES.max(periods[0]).max(periods[1]),
             training,
             entry,
@@ -133,14 +140,18 @@ impl<'a> Timed<'a> {
     }
 
     fn round(&mut self, keep: bool) -> candle_core::Result<()> {
+        let batches = vec![&self.batch[..]; self.replicas];
         let clock = Instant::now();
-        self.training.step(black_box(&[&self.batch]))?;
-        let step = clock.elapsed().as_secs_f64();
+        self.training.step(black_box(&batches))?;
+        self.training.wait()?;
+        let step = clock.elapsed().as_secs_f64() / self.replicas as f64;
         let clock = Instant::now();
         for _ in 0..self.updates {
             self.training.update()?;
         }
-        let update = clock.elapsed().as_secs_f64() / self.updates as f64;
+        self.training.wait()?;
+        let updates = self.updates as f64 * self.replicas as f64;
+        let update = clock.elapsed().as_secs_f64() / updates;
         if keep {
             self.entry.step_seconds.push(step);
             self.entry.update_seconds.push(update);
@@ -149,8 +160,9 @@ impl<'a> Timed<'a> {
     }
 }
 
-/// Arithmetic operations a second of a training step, on one thread, as
-/// [`Work`](crate::Work) counts them: half a second of steps is timed.
+/// Arithmetic operations a second of training steps, on one thread of the
+/// processor or all of a CUDA device, as [`Work`](crate::Work) counts them: half
+/// a second of steps is timed.
 ///
 /// # Errors
 /// [`Error::Compute`].
@@ -159,13 +171,16 @@ pub fn measure_rate(series: &Series, images: &Images) -> Result<f64> {
     let Some(arm) = series.arms.first() else {
         return Ok(0.0);
     };
-    let mut training = training(series, arm, images).map_err(doing())?;
+    let replicas = cohort(series, arm);
+    let mut training = training(series, arm, images, replicas).map_err(doing())?;
     let batch: Vec<u32> = (0..series.settings.fine_tuning.batch_size as u32).collect();
     let mut clock = Instant::now();
     let mut steps = 0;
     // The first step warms up and is not counted.
     for step in 0.. {
-        training.step(&[&batch]).map_err(doing())?;
+        let batches = vec![&batch[..]; replicas];
+        training.step(&batches).map_err(doing())?;
+        training.wait().map_err(doing())?;
         if step == 0 {
             clock = Instant::now();
             continue;
@@ -175,28 +190,43 @@ pub fn measure_rate(series: &Series, images: &Images) -> Result<f64> {
             break;
         }
     }
-    Ok(series.work().step * f64::from(steps) / clock.elapsed().as_secs_f64())
+    let steps = f64::from(steps) * replicas as f64;
+    Ok(series.work().step * steps / clock.elapsed().as_secs_f64())
 }
 
-/// A training of an arm from initial weights.
+/// Runs timed in lockstep on a CUDA device.
+const COHORT: usize = 30;
+
+/// Runs that are timed in lockstep.
+fn cohort(series: &Series, arm: &SeriesArm) -> usize {
+    match series.machine.backend() {
+        Backend::Cpu => 1,
+        Backend::Cuda => series.machine.cohort(series.bytes(arm)).min(COHORT),
+    }
+}
+
+/// A training of equal runs of an arm from initial weights.
 fn training<'a>(
     series: &Series,
     arm: &SeriesArm,
     images: &'a Images,
+    replicas: usize,
 ) -> candle_core::Result<FineTuning<'a>> {
     let settings = &series.settings;
     let initial = PreTrainingSettings {
         epochs: 0,
         ..settings.pre_training
     };
-    let network =
-        PreTraining::new(images, &settings.layer_sizes, initial, &[0])?.into_autoencoder()?;
+    let seeds = vec![0; replicas];
+    let network = PreTraining::new(images, &settings.layer_sizes, initial, &seeds, &Device::Cpu)?
+        .into_autoencoder()?
+        .to_device(&series.machine.device)?;
     let fine = &settings.fine_tuning;
     FineTuning::new(
         images,
         network,
-        vec![series.optimizer(arm)],
-        &[0],
+        vec![series.optimizer(arm); replicas],
+        &seeds,
         fine.batch_size,
         fine.loss,
         fine.gradient,

@@ -1,6 +1,6 @@
 use adamix_record::{Environment, sha256_hex};
 
-/// The machine and the program, for `jobs` runs side by side.
+/// The processor and the program, for `jobs` runs side by side.
 pub fn environment(jobs: usize) -> Environment {
     let commit = env!("ADAMIX_COMMIT");
     Environment {
@@ -9,7 +9,11 @@ pub fn environment(jobs: usize) -> Environment {
         dirty: env!("ADAMIX_DIRTY") == "true",
         lock_sha256: sha256_hex(include_bytes!("../../../Cargo.lock")),
         rustc: env!("ADAMIX_RUSTC").to_owned(),
-        features: Vec::new(),
+        features: if cfg!(feature = "cuda") {
+            vec!["cuda".to_owned()]
+        } else {
+            Vec::new()
+        },
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processor: processor(),
         cores: num_cpus::get_physical(),

@@ -70,6 +70,12 @@ pub enum Error {
         /// Data found.
         found: String,
     },
+    /// What is to compute is not there.
+    #[error("--device cuda: {what}")]
+    Device {
+        /// What is missing, and what to do.
+        what: String,
+    },
     /// A computation outside a run failed.
     #[error("{doing}: {source}")]
     Compute {

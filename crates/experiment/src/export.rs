@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::plan::{Series, Settings};
 use crate::run::{EVALUATION_BATCH, Event, first};
 use crate::store::{Store, Tensors};
-use crate::{Error, Result, starts};
+use crate::{Error, Machine, Result, starts};
 
 /// Writes what it takes to check a run in another framework into `folder`:
 ///
@@ -24,20 +24,29 @@ use crate::{Error, Result, starts};
 ///   `evaluations`, what the record says after each epoch; and
 ///   `start-test-error`, that of the start as written here.
 ///
-/// The start comes from the cache, or is trained again. With the rounding of
+/// The start comes from the cache, or is trained again on `machine`, which must
+/// be of the kind that the run was trained on. With the rounding of
 /// the record (the same kernel) it has the record's bits.
 ///
 /// # Errors
-/// [`Error::OtherData`] where `dataset` is not that of the record;
+/// [`Error::Device`] where `machine` is of another kind; [`Error::OtherData`] where `dataset` is not that of the record;
 /// [`Error::Store`], [`Error::Record`], [`Error::Compute`].
 pub fn export(
     record: &RunRecord,
     dataset: &Dataset,
     epochs: u64,
+    machine: &Machine,
     store: &Store,
     folder: &Path,
     event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<()> {
+    if record.header.backend != machine.backend() {
+        let what = format!(
+            "run {} is of the other device, and so is its start",
+            record.header.run_id
+        );
+        return Err(Error::Device { what });
+    }
     let Header {
         run_id,
         seed,
@@ -69,22 +78,20 @@ pub fn export(
         data: data.clone(),
         held_out_images: dataset.test.count(),
         settings: protocol,
+        machine: machine.clone(),
     };
     let _lock = store.lock()?;
-    let start = starts::start(
-        &series,
-        &train,
-        *seed,
-        store,
-        &AtomicBool::new(false),
-        event,
-    )?;
+    let stop = AtomicBool::new(false);
+    let starts = starts::starts(&series, &train, &[*seed], store, &stop, event)?;
+    let [start] = &starts[..] else {
+        return Err(Error::Interrupted);
+    };
 
     std::fs::create_dir_all(folder.join("start")).map_err(|e| Error::store(folder, e))?;
-    write(folder, &start, &train, dataset, *seed, batch, epochs)
+    write(folder, start, &train, dataset, *seed, batch, epochs)
         .map_err(Error::compute(folder.display().to_string()))?;
     let mut workspace =
-        Workspace::new(&start, EVALUATION_BATCH).map_err(Error::compute("evaluating the start"))?;
+        Workspace::new(start, EVALUATION_BATCH).map_err(Error::compute("evaluating the start"))?;
     let errors = start
         .reconstruction_errors(&dataset.test, &mut workspace)
         .map_err(Error::compute("evaluating the start"))?;

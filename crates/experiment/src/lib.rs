@@ -6,6 +6,8 @@
 //!   and the plan of runs it comes to.
 //! - [`Store`]: the folder of records, and the cache of what can be computed
 //!   again: data, pre-trained starts, checkpoints.
+//! - [`Machine`]: what computes, the processor or a CUDA device.
+//! - [`check`]: whether a device computes what the processor does.
 //! - [`run`]: trains what is missing, several runs side by side.
 //! - [`export`]: a run's start and order, for other frameworks.
 //! - [`measure_cost`], [`anchors`]: the tables beside the runs.
@@ -13,6 +15,7 @@
 //! The `adamix` program is a thin layer over these.
 
 mod anchors;
+mod check;
 mod cost;
 pub mod data;
 mod environment;
@@ -20,6 +23,7 @@ mod error;
 mod export;
 mod file;
 mod left;
+mod machine;
 mod plan;
 mod protocols;
 mod run;
@@ -28,6 +32,7 @@ mod store;
 mod tune;
 
 pub use anchors::{anchors, mean_image_error};
+pub use check::{Check, CheckSettings, check, check_memory};
 pub use cost::{measure_cost, measure_rate};
 pub use environment::environment;
 pub use error::Error;
@@ -37,6 +42,7 @@ pub use file::{
     ProtocolFile, ReadingFile, Sample, Scaling, SpaceFile, TuneFile,
 };
 pub use left::{Left, left};
+pub use machine::Machine;
 pub use plan::{Resolved, ResolvedProtocol, Series, SeriesArm, Settings, Work};
 pub use run::{Event, Job, Summary, Until, run};
 pub use store::{RunState, Store};

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use adamix_autoencoder::dataset::{Dataset, Spec};
 use adamix_experiment::data::{self, Found};
 use adamix_experiment::{
-    Error, Experiment, Left, Resolved, RunState, Store, anchors, export, find_record, left,
-    measure_cost, measure_rate, run,
+    Check, CheckSettings, Error, Experiment, Left, Machine, Resolved, RunState, Store, anchors,
+    check, check_memory, export, find_record, left, measure_cost, measure_rate, run,
 };
 use adamix_record::{
-    Anchors, Cost, Evaluation, Outcome, Plan, RunRecord, SCHEMA, read_json, write_json,
+    Anchors, Backend, Cost, Evaluation, Outcome, Plan, RunRecord, SCHEMA, read_json, write_json,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -46,12 +46,9 @@ enum Command {
     Run {
         #[command(flatten)]
         options: Options,
-        /// Runs side by side, one thread each [default: physical cores]
+        /// Threads of the processor, each with a cohort of runs [default: physical cores]
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
-        /// What computes
-        #[arg(long, value_enum, default_value = "auto")]
-        device: Device,
     },
     /// Write what stands beside the runs, without training: the cost of every arm's update and the
     /// data set's own figures. `run` does the same at its end
@@ -87,6 +84,30 @@ enum Command {
         #[arg(long, env = "ADAMIX_CACHE")]
         cache: Option<PathBuf>,
     },
+    /// Hold what a CUDA device computes against the processor, part by part and in whole trainings
+    CudaCheck {
+        /// Folder of MNIST's four IDX files, or `mnist`, `curves`, `idx:DIR`
+        #[arg(long, value_name = "DIR|SPEC", default_value = "curves")]
+        data: String,
+        /// Folder of data [default: adamix in the user's cache folder]
+        #[arg(long, env = "ADAMIX_CACHE")]
+        cache: Option<PathBuf>,
+        /// Units a layer, from the image to the code [default: those of the data set]
+        #[arg(long, value_delimiter = ',')]
+        layers: Option<Vec<usize>>,
+        /// Training images used
+        #[arg(long, default_value_t = 10_000)]
+        images: usize,
+        /// Images a batch
+        #[arg(long, default_value_t = 100)]
+        batch: usize,
+        /// Epochs of fine-tuning, and of pre-training an RBM
+        #[arg(long, default_value_t = 5)]
+        epochs: u64,
+        /// Runs in lockstep
+        #[arg(long, default_value_t = 32)]
+        cohort: usize,
+    },
     /// Show how far the experiments in the reports folder are
     Status {
         /// Folder below the reports folder, for example `quick`; all where none is given
@@ -117,6 +138,12 @@ struct Options {
     /// Folder of data, pre-trained starts and checkpoints [default: adamix in the user's cache folder]
     #[arg(long, env = "ADAMIX_CACHE")]
     cache: Option<PathBuf>,
+    /// What computes; records of a CUDA device are kept in a folder of their own, NAME-cuda
+    #[arg(long, value_enum, default_value = "auto")]
+    device: Device,
+    /// Runs trained in lockstep [default: 1 on the processor, as many as fit on a CUDA device]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    cohort: Option<u16>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -145,11 +172,7 @@ fn main() -> ExitCode {
             jobs,
             format,
         } => plan(&options, jobs, format),
-        Command::Run {
-            options,
-            jobs,
-            device,
-        } => train(&options, jobs, device),
+        Command::Run { options, jobs } => train(&options, jobs),
         Command::Measure { options, again } => measure(&options, again),
         Command::Export {
             run_id,
@@ -171,6 +194,21 @@ fn main() -> ExitCode {
                 cache.as_deref(),
             )
         }
+        Command::CudaCheck {
+            data,
+            cache,
+            layers,
+            images,
+            batch,
+            epochs,
+            cohort,
+        } => cuda_check(&data, cache.as_deref(), |found| CheckSettings {
+            layer_sizes: layers.unwrap_or_else(|| found.spec.default_layers().to_vec()),
+            images,
+            batch_size: batch,
+            epochs,
+            cohort,
+        }),
         Command::Status { name, reports } => status(name.as_deref(), &reports),
     };
     match done {
@@ -212,7 +250,8 @@ fn prepare(options: &Options) -> Result<Prepared> {
             "\nMNIST is not here, so this is CURVES in its place, and the report's title says so.\n({reason})\n"
         );
     }
-    let mut resolved = Resolved::new(&experiment, &found)?;
+    let machine = machine(options.device, options.cohort)?;
+    let mut resolved = Resolved::new(&experiment, &found, &machine)?;
     let store = Store::new(&options.reports, &resolved.plan.name, &cache);
     resolved.update(&store)?;
     Ok(Prepared {
@@ -229,6 +268,18 @@ fn cache_folder(asked: Option<&Path>) -> Result<PathBuf> {
         None => dirs::cache_dir()
             .ok_or("there is no cache folder for this user; name one with --cache or ADAMIX_CACHE")?
             .join("adamix"),
+    })
+}
+
+/// What computes: as asked. Where that is left open, a CUDA device if this
+/// program is built for one and there is one.
+fn machine(device: Device, cohort: Option<u16>) -> Result<Machine> {
+    let cohort = cohort.map(usize::from);
+    let cpu = || Machine::cpu(cohort.unwrap_or(1));
+    Ok(match device {
+        Device::Cpu => cpu(),
+        Device::Cuda => Machine::cuda(cohort)?,
+        Device::Auto => Machine::cuda(cohort).unwrap_or_else(|_| cpu()),
     })
 }
 
@@ -323,13 +374,8 @@ fn plan(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
     Ok(())
 }
 
-fn train(options: &Options, asked: Option<u16>, device: Device) -> Result<()> {
+fn train(options: &Options, asked: Option<u16>) -> Result<()> {
     let jobs = jobs(asked);
-    if device == Device::Cuda {
-        return Err(
-            "--device cuda: this program has no CUDA kernels; use --device cpu or auto".into(),
-        );
-    }
     let Prepared {
         found,
         mut resolved,
@@ -466,13 +512,59 @@ fn write_export(
     let found = data::find(&wanted, data, variable.as_deref(), offline, &cache)?;
     let store = Store::new(&cache.join("export"), run_id, &cache);
     let progress = Progress::new(Left::default());
-    let done = export(&record, &found.dataset, epochs, &store, to, &|event| {
-        progress.show(event)
-    });
+    let machine = match record.header.backend {
+        Backend::Cpu => Machine::cpu(1),
+        Backend::Cuda => Machine::cuda(None)?,
+    };
+    let done = export(
+        &record,
+        &found.dataset,
+        epochs,
+        &machine,
+        &store,
+        to,
+        &|event| progress.show(event),
+    );
     progress.finish();
     done?;
     println!("{}", to.display());
     Ok(())
+}
+
+fn cuda_check(
+    data: &str,
+    cache: Option<&Path>,
+    settings: impl FnOnce(&Found) -> CheckSettings,
+) -> Result<()> {
+    let machine = Machine::cuda(None)?;
+    let cache = cache_folder(cache)?;
+    let found = data::find(&Spec::Curves, Some(data), None, true, &cache)?;
+    let settings = settings(&found);
+    println!(
+        "{} on {} ({}), {settings:?}",
+        machine.name(),
+        found.identity.name,
+        found.origin
+    );
+    println!(
+        "{:<62} {:>10} {:>8}",
+        "compared with the processor", "difference", "allowed"
+    );
+    let mut breaches = 0;
+    let mut show = |check: Check| {
+        let verdict = if check.holds() { "" } else { "  BREACH" };
+        breaches += usize::from(!check.holds());
+        println!(
+            "{:<62} {:>10.1e} {:>8.0e}{verdict}",
+            check.name, check.difference, check.bound
+        );
+    };
+    check(&found.dataset, &settings, machine.device(), &mut show)?;
+    check_memory(&found, &settings, &mut show)?;
+    match breaches {
+        0 => Ok(()),
+        _ => Err(format!("{breaches} differences are larger than allowed").into()),
+    }
 }
 
 fn status(name: Option<&str>, reports: &Path) -> Result<()> {

@@ -10,11 +10,11 @@ use adamix_record::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Result;
 use crate::data::Found;
 use crate::file::{Experiment, ExperimentFile, FineTuningSettings, Scaling};
 use crate::protocols::{Cell, protocols};
 use crate::tune::Search;
+use crate::{Machine, Result};
 
 /// An experiment on a data set: every default filled in, every run named.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Series {
     pub data: DataIdentity,
     /// Images that the error is taken on.
     pub held_out_images: usize,
+    /// What trains them.
+    pub machine: Machine,
 }
 
 /// An arm of a series.
@@ -85,17 +87,17 @@ impl Resolved {
     /// The experiment on this data set.
     ///
     /// Where that is not the experiment's own, the plan's name says which it
-    /// is, so that the two have folders of their own.
+    /// is, so that the two have folders of their own; likewise on a CUDA device.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) where the settings do not fit the data.
-    pub fn new(experiment: &Experiment, found: &Found) -> Result<Self> {
+    pub fn new(experiment: &Experiment, found: &Found, machine: &Machine) -> Result<Self> {
         let file = &experiment.file;
         let data = &found.identity;
         // A folder that turns out to hold MNIST is MNIST by another way.
         let own =
             found.spec == file.dataset || data.canonical && data.name == file.dataset.to_string();
-        let (name, command) = if own {
+        let (mut name, mut command) = if own {
             (
                 experiment.name.clone(),
                 format!("cargo xtask reproduce {}", experiment.name),
@@ -109,6 +111,11 @@ impl Resolved {
                 ),
             )
         };
+        if machine.backend() == Backend::Cuda {
+            // Estimates never mix what computes: the two have folders of their own.
+            name += "-cuda";
+            command += " --device cuda";
+        }
         let mut resolved = Self {
             plan: Plan {
                 schema: SCHEMA,
@@ -124,7 +131,7 @@ impl Resolved {
             protocols: Vec::new(),
         };
         for cell in protocols(experiment)? {
-            let (planned, protocol) = resolve(experiment, &cell, found, own)?;
+            let (planned, protocol) = resolve(experiment, &cell, found, own, machine)?;
             resolved.plan.protocols.push(planned);
             resolved.protocols.push(protocol);
         }
@@ -156,6 +163,7 @@ fn resolve(
     cell: &Cell,
     found: &Found,
     own: bool,
+    machine: &Machine,
 ) -> Result<(Protocol, ResolvedProtocol)> {
     let file = &cell.file;
     let setting = |key: &str, what: String| {
@@ -218,6 +226,7 @@ fn resolve(
         runs: Vec::new(),
         data: found.identity.clone(),
         held_out_images: found.dataset.test.count(),
+        machine: machine.clone(),
     };
     let search = match &cell.tune {
         Some(tune) => Some(Search::new(experiment, cell, tune, &series)?),
@@ -292,7 +301,7 @@ impl Series {
             let arm = &self.arms[*index];
             let settings = self.run_settings(arm);
             let runs = seeds.iter().map(|seed| PlannedRun {
-                run_id: RunId::new(&settings, *seed, &self.data.sha256, Backend::Cpu),
+                run_id: RunId::new(&settings, *seed, &self.data.sha256, self.machine.backend()),
                 arm: arm.name.clone(),
                 seed: *seed,
             });
@@ -344,6 +353,17 @@ impl Series {
         let numbers = 2.0 * (1.0 + state(&arm.weights)) + 1.0;
         let batches = 6 * units * self.settings.fine_tuning.batch_size.max(500);
         (4.0 * (2.0 * encoder as f64 * numbers + batches as f64)) as u64
+    }
+
+    /// Bytes that the pre-training of a seed takes at most, roughly: what two
+    /// RBMs make of all images, and the RBMs with their velocities.
+    pub(crate) fn start_bytes(&self) -> u64 {
+        let sizes = &self.settings.layer_sizes;
+        let rbms: usize = sizes.windows(2).map(|pair| 3 * pair[0] * pair[1]).sum();
+        let rows = sizes[1..].windows(2).map(|pair| pair[0] + pair[1]).max();
+        let batches = 6 * sizes.iter().sum::<usize>() * self.settings.pre_training.batch_size;
+        let features = self.settings.train_images * rows.unwrap_or(0);
+        4 * (rbms + batches + features) as u64
     }
 
     /// How much arithmetic the parts of this series take.
@@ -467,6 +487,7 @@ mod tests {
                 sha256: String::new(),
             },
             held_out_images: 10_000,
+            machine: Machine::cpu(1),
         };
         let bytes = |rule| series.bytes(&arm(rule)) as f64 / 1e6;
         let window = rules::Adadec {

@@ -70,6 +70,9 @@ impl Progress {
     pub(crate) fn show(&self, event: Event<'_>) {
         match event {
             Event::Skipped(_) => {}
+            Event::Halved { runs } => self.line(&format!(
+                "{runs} runs do not fit the device's memory together, trained by halves"
+            )),
             Event::Adopted(run) => {
                 self.line(&format!(
                     "{:<20} seed {:<3} found finished in another experiment's folder",

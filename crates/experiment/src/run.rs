@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use adamix_autoencoder::dataset::{Dataset, Images, PIXELS, SIDE};
 use adamix_autoencoder::pca::Pca;
-use adamix_autoencoder::{Autoencoder, FineTuning, Workspace, kernel_name};
+use adamix_autoencoder::{Autoencoder, FineTuning, Workspace};
 use adamix_optim::ParamKind;
 use adamix_record::{
-    Backend, Diagnostics, End, Evaluation, Header, LayerGradient, Line, Outcome, PlannedRun,
-    RunRecord, SCHEMA, SEMANTICS_VERSION, Samples, sha256_hex,
+    Backend, Diagnostics, End, Environment, Evaluation, Header, LayerGradient, Line, Outcome,
+    PlannedRun, RunRecord, SCHEMA, SEMANTICS_VERSION, Samples, sha256_hex,
 };
 use candle_core::{DType, Tensor};
 
 use crate::plan::{Series, SeriesArm};
 use crate::starts;
-use crate::store::{Recorder, Rounding, RunState, Store};
-use crate::{Error, Resolved, Result, environment, mean_image_error, tune};
+use crate::store::{Recorder, Rounding, RunState, Store, Tensors};
+use crate::{Error, Machine, Resolved, Result, environment, mean_image_error, tune};
 
 /// Training images that the training error is taken on, the first ones.
 pub(crate) const EVALUATED_TRAIN_IMAGES: usize = 10_000;
@@ -100,6 +100,12 @@ pub enum Event<'a> {
         /// Its last evaluation.
         last: Option<&'a Evaluation>,
     },
+    /// These runs together did not fit the memory of the device: they are trained
+    /// by halves.
+    Halved {
+        /// How many they are.
+        runs: usize,
+    },
     /// So much arithmetic was done: see [`Work`](crate::Work).
     Work(f64),
 }
@@ -137,11 +143,13 @@ pub struct Summary {
     pub failed: usize,
 }
 
-/// Trains every run of the plan whose record is not complete, up to `threads`
-/// at a time on a thread each, protocol by protocol and seed by seed so that
-/// arms can be compared early. Where a protocol's settings are tuned, that is
+/// Trains every run of the plan whose record is not complete, on `threads`
+/// threads of the processor, each with a cohort of runs in lockstep, usually of
+/// one; or on a CUDA device, with a cohort of as many as fit its memory. Protocol
+/// by protocol and seed by seed, so that arms can be compared early. Where a protocol's settings are tuned, that is
 /// done first, and `resolved` and `plan.json` get what was chosen. What is
-/// recorded does not depend on `threads`. `event` is called from all threads.
+/// recorded does not depend on `threads`, nor on the cohorts, on a CUDA device up
+/// to rounding. `event` is called from all threads.
 /// Once `stop` is set, every run breaks off at its next update; what was
 /// evaluated is kept, and the next call goes on from there.
 ///
@@ -216,7 +224,7 @@ impl Session<'_> {
         let Self { stop, event, .. } = self;
         let mut pending = Vec::new();
         for job in jobs {
-            match finished(self.store, &job, event)? {
+            match finished(self.store, &series.machine, &job, event)? {
                 Some(record) => {
                     summary.found += 1;
                     summary.count(record.end.as_ref().map(|end| &end.outcome));
@@ -227,7 +235,17 @@ impl Session<'_> {
         if pending.is_empty() {
             return Ok(());
         }
-        let threads = fitting(series, &pending, self.threads);
+        let machine = &series.machine;
+        let largest = pending.iter().filter_map(|job| series.arm(&job.run));
+        let largest = largest.map(|arm| series.bytes(arm)).max().unwrap_or(0);
+        let cohorts = Cohorts {
+            runs: machine.cohort(largest),
+            starts: machine.cohort(series.start_bytes()),
+        };
+        let threads = match machine.backend() {
+            Backend::Cpu => fitting(largest * cohorts.runs as u64, self.threads),
+            Backend::Cuda => 1,
+        };
         let train = first(&dataset.train, series.settings.train_images);
         let context = Context {
             session: Self { threads, ..self },
@@ -237,7 +255,7 @@ impl Session<'_> {
             held_out: &dataset.test,
             mean_image_error: mean_image_error(dataset),
         };
-        let queue = Queue::new(&pending);
+        let queue = Queue::new(&pending, cohorts);
         std::thread::scope(|scope| {
             for _ in 0..threads.min(pending.len()) {
                 scope.spawn(|| {
@@ -251,13 +269,13 @@ impl Session<'_> {
                             break;
                         }
                         let done = match task {
-                            Task::Start(seed) => {
+                            Task::Start(seeds) => {
                                 let images = &context.train;
-                                starts::start(series, images, seed, self.store, stop, event)
-                                    .map(|network| queue.started(seed, network))
+                                starts::starts(series, images, &seeds, self.store, stop, event)
+                                    .map(|networks| queue.started(&seeds, networks))
                             }
-                            Task::Run(job, start) => {
-                                context.run(job, &start).map(|outcome| queue.ended(outcome))
+                            Task::Run(runs) => {
+                                context.run(&runs).map(|outcomes| queue.ended(outcomes))
                             }
                         };
                         if let Err(error) = done {
@@ -281,17 +299,15 @@ impl Session<'_> {
     }
 }
 
-/// How many of these runs may stand side by side: as asked, but no more than
-/// fit into the memory that is free. At least one.
-fn fitting(series: &Series, jobs: &[Job], asked: usize) -> usize {
+/// How many trainings of `bytes` each may stand side by side: as asked, but no
+/// more than fit into the memory that is free. At least one.
+fn fitting(bytes: u64, asked: usize) -> usize {
     // Where the system does not tell, it is the user who knows.
     let Ok(mut system) = sysinfo::System::new() else {
         return asked;
     };
     system.refresh_memory();
-    let bytes = jobs.iter().filter_map(|job| series.arm(&job.run));
-    let largest = bytes.map(|arm| series.bytes(arm)).max().unwrap_or(0);
-    let fit = system.available_memory().checked_div(largest);
+    let fit = system.available_memory().checked_div(bytes);
     asked.min(fit.map_or(usize::MAX, |fit| fit as usize)).max(1)
 }
 
@@ -309,6 +325,7 @@ impl Summary {
 /// search stopped is not finished where it is to go further.
 fn finished(
     store: &Store,
+    machine: &Machine,
     job: &Job,
     event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Option<Box<RunRecord>>> {
@@ -335,7 +352,7 @@ fn finished(
         event(Event::Skipped(run));
         return Ok(Some(record));
     }
-    let adopted = store.adopt(&run.run_id, &Rounding::here(), &far_enough)?;
+    let adopted = store.adopt(&run.run_id, &Rounding::on(machine), &far_enough)?;
     if adopted.is_some() {
         event(Event::Adopted(run));
     }
@@ -351,8 +368,16 @@ pub(crate) fn first(images: &Images, count: usize) -> Images {
     }
 }
 
+/// How many are trained in lockstep.
+#[derive(Debug, Clone, Copy)]
+struct Cohorts {
+    runs: usize,
+    starts: usize,
+}
+
 /// What is to be done next: a seed's start before its runs.
 struct Queue<'a> {
+    cohorts: Cohorts,
     state: Mutex<State<'a>>,
     changed: Condvar,
 }
@@ -366,12 +391,14 @@ struct State<'a> {
 }
 
 enum Task<'a> {
-    Start(u64),
-    Run(&'a Job, Autoencoder),
+    /// The starts of these seeds.
+    Start(Vec<u64>),
+    /// These runs, each from its start.
+    Run(Vec<(&'a Job, Autoencoder)>),
 }
 
 impl<'a> Queue<'a> {
-    fn new(jobs: &'a [Job]) -> Self {
+    fn new(jobs: &'a [Job], cohorts: Cohorts) -> Self {
         let state = State {
             runs: jobs.iter().collect(),
             starts: BTreeMap::new(),
@@ -379,6 +406,7 @@ impl<'a> Queue<'a> {
             error: None,
         };
         Self {
+            cohorts,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -390,39 +418,33 @@ impl<'a> Queue<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first run whose start is there, else the first start that nobody
-    /// trains; waits where all that is left waits for a start.
+    /// The first runs whose starts are there, as many as make a cohort; where
+    /// they are fewer, the first starts that nobody trains come before them.
+    /// Waits where all that is left waits for a start.
     fn next(&self) -> Option<Task<'a>> {
         let mut state = self.lock();
         loop {
             if state.error.is_some() || state.runs.is_empty() {
                 return None;
             }
-            let ready = state
-                .runs
-                .iter()
-                .position(|job| matches!(state.starts.get(&job.run.seed), Some(Some(_))));
-            if let Some(index) = ready {
-                let job = state.runs.remove(index);
-                let seed = job.run.seed;
-                let last = !state.runs.iter().any(|other| other.run.seed == seed);
-                let start = if last {
-                    state.starts.remove(&seed)
-                } else {
-                    state.starts.get(&seed).cloned()
-                };
-                if let Some(Some(start)) = start {
-                    return Some(Task::Run(job, start));
-                }
+            let ready: Vec<usize> = (0..state.runs.len())
+                .filter(|index| state.is_ready(*index))
+                .take(self.cohorts.runs)
+                .collect();
+            let untrained = if ready.len() < self.cohorts.runs {
+                state.untrained(self.cohorts.starts)
+            } else {
+                Vec::new()
+            };
+            if !untrained.is_empty() {
+                state
+                    .starts
+                    .extend(untrained.iter().map(|seed| (*seed, None)));
+                return Some(Task::Start(untrained));
             }
-            let untrained = state
-                .runs
-                .iter()
-                .map(|job| job.run.seed)
-                .find(|seed| !state.starts.contains_key(seed));
-            if let Some(seed) = untrained {
-                state.starts.insert(seed, None);
-                return Some(Task::Start(seed));
+            if !ready.is_empty() {
+                let runs = state.take(&ready);
+                return Some(Task::Run(runs));
             }
             state = self
                 .changed
@@ -431,14 +453,18 @@ impl<'a> Queue<'a> {
         }
     }
 
-    fn started(&self, seed: u64, start: Autoencoder) {
-        self.lock().starts.insert(seed, Some(start));
+    fn started(&self, seeds: &[u64], networks: Vec<Autoencoder>) {
+        let mut state = self.lock();
+        for (seed, network) in seeds.iter().zip(networks) {
+            state.starts.insert(*seed, Some(network));
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
-    /// A run ended, or paused where there is no outcome.
-    fn ended(&self, outcome: Option<Outcome>) {
-        self.lock().ended.extend(outcome);
+    /// These runs ended; those that paused are not among them.
+    fn ended(&self, outcomes: Vec<Outcome>) {
+        self.lock().ended.extend(outcomes);
     }
 
     /// The first error is kept; that others were interrupted follows from it.
@@ -459,6 +485,45 @@ impl<'a> Queue<'a> {
         self.state
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> State<'a> {
+    /// Whether the start of a run is there.
+    fn is_ready(&self, run: usize) -> bool {
+        matches!(self.starts.get(&self.runs[run].run.seed), Some(Some(_)))
+    }
+
+    /// The first seeds whose starts nobody has trained or trains.
+    fn untrained(&self, most: usize) -> Vec<u64> {
+        let mut seeds = Vec::new();
+        for seed in self.runs.iter().map(|job| job.run.seed) {
+            if seeds.len() < most && !seeds.contains(&seed) && !self.starts.contains_key(&seed) {
+                seeds.push(seed);
+            }
+        }
+        seeds
+    }
+
+    /// Takes these runs off, with their starts; a start that no other run needs
+    /// is forgotten.
+    fn take(&mut self, runs: &[usize]) -> Vec<(&'a Job, Autoencoder)> {
+        let mut taken = Vec::new();
+        for run in runs.iter().rev() {
+            let job = self.runs.remove(*run);
+            taken.extend(
+                self.starts
+                    .get(&job.run.seed)
+                    .cloned()
+                    .flatten()
+                    .map(|start| (job, start)),
+            );
+        }
+        let needed: BTreeSet<u64> = self.runs.iter().map(|job| job.run.seed).collect();
+        self.starts
+            .retain(|seed, start| start.is_none() || needed.contains(seed));
+        taken.reverse();
+        taken
     }
 }
 
@@ -488,125 +553,202 @@ struct Context<'a> {
     mean_image_error: f64,
 }
 
+/// A run of a cohort before it is trained: where it goes on from.
+struct Begun<'j> {
+    job: &'j Job,
+    arm: &'j SeriesArm,
+    start: &'j Autoencoder,
+    header: Header,
+    /// Its checkpoint, and the lines of its record up to there.
+    state: Option<(Tensors, Vec<Line>)>,
+}
+
+/// A run in training.
+struct Member<'j> {
+    job: &'j Job,
+    recorder: Option<Recorder>,
+    last: Option<Evaluation>,
+    seconds: f64,
+    /// How it ended or, where it is paused, `None` without a recorder.
+    outcome: Option<Outcome>,
+}
+
+impl Member<'_> {
+    fn is_over(&self) -> bool {
+        self.recorder.is_none()
+    }
+}
+
 impl Context<'_> {
-    /// Trains one run from `start`, or on from its checkpoint, as far as it is
-    /// to go; `None` where it is then to go on later.
-    fn run(&self, job: &Job, start: &Autoencoder) -> Result<Option<Outcome>> {
-        let planned = &job.run;
-        let Some(arm) = self.series.arm(planned) else {
-            return Ok(None);
-        };
-        let header = self.header(planned, arm);
-        let (training, lines) = match self.begin(arm, start, &header) {
-            Ok((training, lines)) => (Ok(training), lines),
-            Err(why) => (Err(Stopped::Run(why)), vec![Line::Header(header)]),
-        };
-        let mut recorder = self.session.store.begin(&planned.run_id, &lines)?;
-        let trained = training.and_then(|training| self.train(job, training, lines, &mut recorder));
-        let (outcome, weights_sha256, last) = match trained {
-            Ok(Some(trained)) => trained,
-            Ok(None) => {
-                (self.session.event)(Event::RunPaused { run: planned });
-                return Ok(None);
+    /// Trains these runs from their starts, or on from their checkpoints, each as
+    /// far as it is to go. Says how those ended that are not to go on later.
+    fn run(&self, runs: &[(&Job, Autoencoder)]) -> Result<Vec<Outcome>> {
+        // In lockstep are only runs after equally many epochs.
+        let mut cohorts: BTreeMap<u64, Vec<Begun<'_>>> = BTreeMap::new();
+        for (job, start) in runs {
+            let Some(arm) = self.series.arm(&job.run) else {
+                continue;
+            };
+            let header = self.header(&job.run, arm);
+            let state = self.session.store.resume(&header);
+            let epoch = state.as_ref().map_or(0, |(_, lines)| evaluations(lines));
+            cohorts.entry(epoch).or_default().push(Begun {
+                job,
+                arm,
+                start,
+                header,
+                state,
+            });
+        }
+        let mut outcomes = Vec::new();
+        for cohort in cohorts.into_values() {
+            self.cohort(&cohort, &mut outcomes)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Trains a cohort; by halves where it does not fit the memory. A run whose
+    /// computation fails alone is recorded as failed.
+    fn cohort(&self, cohort: &[Begun<'_>], outcomes: &mut Vec<Outcome>) -> Result<()> {
+        let error = match self.train(cohort) {
+            Ok(ended) => {
+                outcomes.extend(ended);
+                return Ok(());
             }
             Err(Stopped::Here(error)) => return Err(error),
-            Err(Stopped::Run(why)) => (
-                Outcome::Failed {
-                    why: why.to_string(),
-                },
-                None,
-                None,
-            ),
+            Err(Stopped::Run(error)) => error,
         };
+        let memory = starts::out_of_memory(&error);
+        if let [one] = cohort {
+            if self.series.machine.backend() == Backend::Cuda && !memory {
+                // Nothing can be trusted any more that is on the device.
+                return Err(Error::compute(format!("run {}", one.header.run_id))(error));
+            }
+            if one.state.is_some() {
+                // Its checkpoint may be what is wrong: the run is begun anew.
+                self.session.store.remove_checkpoint(&one.header.run_id);
+                outcomes.extend(self.run(&[(one.job, one.start.clone())])?);
+                return Ok(());
+            }
+            return self
+                .record_failure(one, &error)
+                .map(|outcome| outcomes.push(outcome));
+        }
+        if !memory && self.series.machine.backend() == Backend::Cuda {
+            return Err(Error::compute(format!("{} runs in lockstep", cohort.len()))(error));
+        }
+        (self.session.event)(Event::Halved { runs: cohort.len() });
+        for half in cohort.chunks(cohort.len().div_ceil(2)) {
+            // What was recorded before it failed counts: its runs are begun again
+            // from their last checkpoints.
+            let again: Vec<(&Job, Autoencoder)> = half
+                .iter()
+                .map(|one| (one.job, one.start.clone()))
+                .collect();
+            outcomes.extend(self.run(&again)?);
+        }
+        Ok(())
+    }
+
+    fn record_failure(&self, begun: &Begun<'_>, why: &candle_core::Error) -> Result<Outcome> {
+        let run = &begun.job.run;
+        let lines = [Line::Header(begun.header.clone())];
+        let outcome = Outcome::Failed {
+            why: why.to_string(),
+        };
+        let mut recorder = self.session.store.begin(&run.run_id, &lines)?;
         recorder.write(&Line::End(End {
             outcome: outcome.clone(),
-            weights_sha256,
+            weights_sha256: None,
         }))?;
         recorder.finish()?;
         (self.session.event)(Event::RunEnded {
-            run: planned,
+            run,
             outcome: &outcome,
-            last: last.as_ref(),
+            last: None,
         });
-        Ok(Some(outcome))
+        Ok(outcome)
     }
 
-    /// The training of a run and the lines of its record so far: from its
-    /// checkpoint, or, where there is none that fits, from `start`.
-    fn begin(
-        &self,
-        arm: &SeriesArm,
-        start: &Autoencoder,
-        header: &Header,
-    ) -> candle_core::Result<(FineTuning<'_>, Vec<Line>)> {
+    /// The training of a cohort, where its runs have come to.
+    fn begin(&self, cohort: &[Begun<'_>]) -> candle_core::Result<FineTuning<'_>> {
         let fine = &self.series.settings.fine_tuning;
-        let new = || {
-            FineTuning::new(
-                &self.train,
-                start.copy()?,
-                vec![self.series.optimizer(arm)],
-                &[header.seed],
-                fine.batch_size,
-                fine.loss,
-                fine.gradient,
-            )
-        };
-        if let Some((tensors, lines)) = self.session.store.resume(header) {
-            let mut training = new()?;
-            if training.restore(&tensors).is_ok() {
-                return Ok((training, lines));
-            }
+        let starts: Vec<Autoencoder> = cohort.iter().map(|one| one.start.clone()).collect();
+        let seeds: Vec<u64> = cohort.iter().map(|one| one.header.seed).collect();
+        let optimizers = cohort.iter().map(|one| self.series.optimizer(one.arm));
+        let mut training = FineTuning::new(
+            &self.train,
+            Autoencoder::stack(&starts)?.to_device(&self.series.machine.device)?,
+            optimizers.collect(),
+            &seeds,
+            fine.batch_size,
+            fine.loss,
+            fine.gradient,
+        )?;
+        let states: Option<Vec<&Tensors>> = cohort
+            .iter()
+            .map(|one| one.state.as_ref().map(|(tensors, _)| tensors))
+            .collect();
+        if let Some(states) = states {
+            training.restore(&states)?;
         }
-        Ok((new()?, vec![Line::Header(header.clone())]))
+        Ok(training)
     }
 
-    /// Trains as far as the job says; `None` where the run is paused there.
-    /// `lines` is what its record holds already.
-    fn train(
-        &self,
-        job: &Job,
-        mut training: FineTuning<'_>,
-        lines: Vec<Line>,
-        recorder: &mut Recorder,
-    ) -> std::result::Result<Option<Trained>, Stopped> {
-        let planned = &job.run;
+    /// Trains a cohort in lockstep, each run as far as its job says. Says how
+    /// those ended that are not to go on later.
+    fn train(&self, cohort: &[Begun<'_>]) -> std::result::Result<Vec<Outcome>, Stopped> {
         let epochs = self.series.settings.fine_tuning.epochs;
-        let until = match job.until {
+        let until = |job: &Job| match job.until {
             Until::End => epochs,
             Until::Pause(epoch) | Until::Stop(epoch) => epoch.min(epochs),
         };
+        let mut training = self.begin(cohort)?;
         let mut workspace = Workspace::new(training.network(), EVALUATION_BATCH)?;
         let work = self.series.work();
-        (self.session.event)(Event::RunBegun {
-            run: planned,
-            done: training.epochs(),
-            epochs: until,
-        });
-        let mut last = lines.into_iter().rev().find_map(|line| match line {
-            Line::Evaluation(evaluation) => Some(evaluation),
-            _ => None,
-        });
-        let mut seconds = last
-            .as_ref()
-            .map_or(0.0, |evaluation| evaluation.training_seconds);
-        if last.is_none() {
-            let evaluation = self.evaluate(&training, &mut workspace, seconds)?;
-            recorder.write(&Line::Evaluation(evaluation.clone()))?;
-            (self.session.event)(Event::RunEvaluated {
-                run: planned,
-                epochs: until,
-                evaluation: &evaluation,
+        let mut members = Vec::new();
+        for begun in cohort {
+            let fresh = [Line::Header(begun.header.clone())];
+            let lines = begun.state.as_ref().map_or(&fresh[..], |(_, lines)| lines);
+            let last = lines.iter().rev().find_map(|line| match line {
+                Line::Evaluation(evaluation) => Some(evaluation.clone()),
+                _ => None,
             });
-            (self.session.event)(Event::Work(work.evaluation));
-            last = Some(evaluation);
+            let run = &begun.job.run;
+            members.push(Member {
+                job: begun.job,
+                recorder: Some(self.session.store.begin(&run.run_id, lines)?),
+                seconds: last.as_ref().map_or(0.0, |last| last.training_seconds),
+                last,
+                outcome: None,
+            });
+            (self.session.event)(Event::RunBegun {
+                run,
+                done: training.epochs(),
+                epochs: until(begun.job),
+            });
         }
-        let mut outcome = last
-            .as_ref()
-            .and_then(|evaluation| self.diverged(evaluation));
-        while outcome.is_none() && training.epochs() < until {
+        if training.epochs() == 0 {
+            self.evaluate(&training, &mut workspace, &mut members)?;
+        }
+        let mut kept = Instant::now();
+        loop {
+            for (replica, member) in members.iter_mut().enumerate() {
+                if member.is_over() {
+                    continue;
+                }
+                let diverged = member.last.as_ref().and_then(|last| self.diverged(last));
+                if diverged.is_some() || training.epochs() >= until(member.job) {
+                    self.end(&training, replica, member, diverged, epochs)?;
+                }
+            }
+            let alive = members.iter().filter(|member| !member.is_over()).count();
+            if alive == 0 {
+                break;
+            }
             let clock = Instant::now();
             let ended = training.epoch(&mut || {
-                (self.session.event)(Event::Work(work.step));
+                (self.session.event)(Event::Work(work.step * alive as f64));
                 if self.session.stop.load(Ordering::Relaxed) {
                     ControlFlow::Break(())
                 } else {
@@ -616,31 +758,73 @@ impl Context<'_> {
             if !ended {
                 return Err(Stopped::Here(Error::Interrupted));
             }
-            seconds += clock.elapsed().as_secs_f64();
-            let evaluation = self.evaluate(&training, &mut workspace, seconds)?;
-            recorder.write(&Line::Evaluation(evaluation.clone()))?;
-            recorder.write(&Line::Diagnostics(diagnostics(&training)?))?;
-            recorder.checkpoint(&training.state()?)?;
-            (self.session.event)(Event::RunEvaluated {
-                run: planned,
-                epochs: until,
-                evaluation: &evaluation,
-            });
-            (self.session.event)(Event::Work(work.evaluation));
-            outcome = self.diverged(&evaluation);
-            last = Some(evaluation);
+            // Those in lockstep share the time.
+            let seconds = clock.elapsed().as_secs_f64() / members.len() as f64;
+            for member in &mut members {
+                member.seconds += seconds;
+            }
+            self.evaluate(&training, &mut workspace, &mut members)?;
+            let pausing = |member: &Member<'_>| {
+                matches!(member.job.until, Until::Pause(_))
+                    && training.epochs() >= until(member.job)
+            };
+            let due = kept.elapsed() >= starts::between_checkpoints(self.series);
+            for (replica, member) in members.iter().enumerate() {
+                if let Some(recorder) = member.recorder.as_ref().filter(|_| due || pausing(member))
+                {
+                    recorder.checkpoint(&training.state(replica)?)?;
+                }
+            }
+            if due {
+                kept = Instant::now();
+            }
         }
-        let outcome = match (outcome, job.until) {
+        Ok(members
+            .into_iter()
+            .filter_map(|member| member.outcome)
+            .collect())
+    }
+
+    /// Ends a run that has come to where its job ends, or has diverged: the end
+    /// of its record, unless it is to go on later.
+    fn end(
+        &self,
+        training: &FineTuning<'_>,
+        replica: usize,
+        member: &mut Member<'_>,
+        diverged: Option<Outcome>,
+        epochs: u64,
+    ) -> std::result::Result<(), Stopped> {
+        let Some(mut recorder) = member.recorder.take() else {
+            return Ok(());
+        };
+        let run = &member.job.run;
+        let done = training.epochs();
+        let outcome = match (diverged, member.job.until) {
             (Some(diverged), _) => diverged,
-            (None, Until::Pause(_)) if until < epochs => return Ok(None),
-            (None, Until::Stop(epoch)) if until < epochs => Outcome::Stopped { epoch },
+            (None, Until::Pause(_)) if done < epochs => {
+                (self.session.event)(Event::RunPaused { run });
+                return Ok(());
+            }
+            (None, Until::Stop(_)) if done < epochs => Outcome::Stopped { epoch: done },
             (None, _) => Outcome::Completed,
         };
+        let network = training.network().replica(replica)?;
         if !self.validates() {
-            recorder.write(&Line::Samples(self.samples(&training, &mut workspace)?))?;
+            recorder.write(&Line::Samples(self.samples(&network)?))?;
         }
-        let hash = weights_sha256(training.network())?;
-        Ok(Some((outcome, Some(hash), last)))
+        recorder.write(&Line::End(End {
+            outcome: outcome.clone(),
+            weights_sha256: Some(weights_sha256(&network)?),
+        }))?;
+        recorder.finish()?;
+        (self.session.event)(Event::RunEnded {
+            run,
+            outcome: &outcome,
+            last: member.last.as_ref(),
+        });
+        member.outcome = Some(outcome);
+        Ok(())
     }
 
     /// Whether the error is taken on validation images: a tuning run.
@@ -657,42 +841,70 @@ impl Context<'_> {
             settings: self.series.run_settings(arm),
             seed: planned.seed,
             data: self.series.data.clone(),
-            backend: Backend::Cpu,
-            kernel: kernel_name(),
-            environment: environment(self.session.threads),
+            backend: self.series.machine.backend(),
+            kernel: self.series.machine.kernel.clone(),
+            environment: Environment {
+                gpu: self.series.machine.gpu.clone(),
+                ..environment(self.session.threads)
+            },
         }
     }
 
+    /// Evaluates all networks and writes that down for those still in training;
+    /// after an epoch, the sizes of their gradients too.
     fn evaluate(
         &self,
         training: &FineTuning<'_>,
         workspace: &mut Workspace,
-        training_seconds: f64,
-    ) -> candle_core::Result<Evaluation> {
-        let mut error = |images: &Images| -> candle_core::Result<Option<f64>> {
-            Ok(finite(
-                training
-                    .network()
-                    .reconstruction_errors(images, workspace)?[0],
-            ))
+        members: &mut [Member<'_>],
+    ) -> std::result::Result<(), Stopped> {
+        let mut errors =
+            |images: &Images| training.network().reconstruction_errors(images, workspace);
+        let train = errors(&self.evaluated_train)?;
+        let held_out = errors(self.held_out)?;
+        let epoch = training.epochs();
+        let medians = match epoch {
+            0 => Vec::new(),
+            _ => training.gradient_medians()?,
         };
-        let train_error = error(&self.evaluated_train)?;
-        let held_out = error(self.held_out)?;
-        let (test_error, validation_error) = if self.validates() {
-            (None, held_out)
-        } else {
-            (held_out, None)
-        };
-        Ok(Evaluation {
-            epoch: training.epochs(),
-            update: training.updates(),
-            train_error,
-            test_error,
-            validation_error,
-            weights_learning_rate: training.learning_rate(0, ParamKind::Weight),
-            biases_learning_rate: training.learning_rate(0, ParamKind::Bias),
-            training_seconds,
-        })
+        let work = self.series.work();
+        for (replica, member) in members.iter_mut().enumerate() {
+            let Some(recorder) = &mut member.recorder else {
+                continue;
+            };
+            let held_out = finite(held_out[replica]);
+            let (test_error, validation_error) = if self.validates() {
+                (None, held_out)
+            } else {
+                (held_out, None)
+            };
+            let evaluation = Evaluation {
+                epoch,
+                update: training.updates(),
+                train_error: finite(train[replica]),
+                test_error,
+                validation_error,
+                weights_learning_rate: training.learning_rate(replica, ParamKind::Weight),
+                biases_learning_rate: training.learning_rate(replica, ParamKind::Bias),
+                training_seconds: member.seconds,
+            };
+            recorder.write(&Line::Evaluation(evaluation.clone()))?;
+            if let Some(medians) = medians.get(replica) {
+                recorder.write(&Line::Diagnostics(diagnostics(epoch, medians)))?;
+            }
+            let until = match member.job.until {
+                Until::End => self.series.settings.fine_tuning.epochs,
+                Until::Pause(epoch) | Until::Stop(epoch) => epoch,
+            };
+            (self.session.event)(Event::RunEvaluated {
+                run: &member.job.run,
+                epochs: until.min(self.series.settings.fine_tuning.epochs),
+                evaluation: &evaluation,
+            });
+            (self.session.event)(Event::Work(work.evaluation));
+            member.last = Some(evaluation);
+        }
+        Ok(())
     }
 
     /// Non-finite, or from epoch 1 on above the mean image's error.
@@ -706,12 +918,9 @@ impl Context<'_> {
         })
     }
 
-    fn samples(
-        &self,
-        training: &FineTuning<'_>,
-        workspace: &mut Workspace,
-    ) -> candle_core::Result<Samples> {
-        let network = training.network();
+    /// Of a network of one replica, on the CPU.
+    fn samples(&self, network: &Autoencoder) -> candle_core::Result<Samples> {
+        let workspace = &mut Workspace::new(network, EVALUATION_BATCH)?;
         let ten = ten_images(self.held_out);
         let last = network.layers().len() - 1;
         let outputs = numbers(&network.outputs(&ten, last, workspace)?)?;
@@ -765,9 +974,6 @@ impl Context<'_> {
     }
 }
 
-/// How a run ended, the hash of its weights, and its last evaluation.
-type Trained = (Outcome, Option<String>, Option<Evaluation>);
-
 /// Why a run did not come to its end.
 enum Stopped {
     /// Its own computation failed: recorded, the others go on.
@@ -788,17 +994,24 @@ impl From<Error> for Stopped {
     }
 }
 
-fn diagnostics(training: &FineTuning<'_>) -> candle_core::Result<Diagnostics> {
-    let layers = training.gradient_medians(0)?.into_iter();
-    Ok(Diagnostics {
-        epoch: training.epochs(),
-        layers: layers
-            .map(|[weights, biases]| LayerGradient {
-                weights_median: finite(weights),
-                biases_median: finite(biases),
-            })
-            .collect(),
-    })
+fn diagnostics(epoch: u64, medians: &[[f64; 2]]) -> Diagnostics {
+    let layers = medians.iter().map(|[weights, biases]| LayerGradient {
+        weights_median: finite(*weights),
+        biases_median: finite(*biases),
+    });
+    Diagnostics {
+        epoch,
+        layers: layers.collect(),
+    }
+}
+
+/// How many epochs the lines of a record reach.
+fn evaluations(lines: &[Line]) -> u64 {
+    let last = lines.iter().rev().find_map(|line| match line {
+        Line::Evaluation(evaluation) => Some(evaluation.epoch),
+        _ => None,
+    });
+    last.unwrap_or(0)
 }
 
 /// The first image of each label from 0 to 9, or the first ten where a label

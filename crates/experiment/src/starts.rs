@@ -1,14 +1,17 @@
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use adamix_autoencoder::dataset::Images;
 use adamix_autoencoder::{Autoencoder, PreTraining};
 use adamix_record::{SEMANTICS_VERSION, canonical_json, sha256_hex};
+use candle_core::Device;
 use serde_json::json;
 
 use crate::plan::Series;
 use crate::run::Event;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Tensors};
 use crate::{Error, Result};
 
 /// Name of the pre-trained network of `seed` in the cache.
@@ -21,88 +24,192 @@ pub(crate) fn id(series: &Series, seed: u64) -> String {
         "seed": seed,
         "data-sha256": series.data.sha256,
         "semantics": SEMANTICS_VERSION,
-        "products": store::products_here(),
+        "products": series.machine.rounding(),
     });
     let mut id = sha256_hex(canonical_json(&everything).as_bytes());
     id.truncate(16);
     id
 }
 
-/// The pre-trained network of `seed`, shared by all arms: from the cache, or
-/// trained and put there. A training broken off goes on after its last epoch.
-pub(crate) fn start(
+/// The pre-trained networks of `seeds`, each shared by all arms, on the CPU:
+/// from the cache, or trained in lockstep and put there. A training broken off
+/// goes on after its last epoch that was kept.
+pub(crate) fn starts(
     series: &Series,
     images: &Images,
-    seed: u64,
+    seeds: &[u64],
     store: &Store,
     stop: &AtomicBool,
     event: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<Autoencoder> {
-    let doing = || format!("pre-training of seed {seed}");
-    let settings = &series.settings;
-    let id = id(series, seed);
-    let new = || {
+) -> Result<Vec<Autoencoder>> {
+    let training = Training {
+        series,
+        images,
+        store,
+        stop,
+        event,
+    };
+    let mut done: BTreeMap<u64, Autoencoder> = BTreeMap::new();
+    // Trainings are in lockstep only from the same epoch on.
+    let mut begun: BTreeMap<(u64, u64), Vec<(u64, Option<Tensors>)>> = BTreeMap::new();
+    for seed in seeds {
+        match training.cached(*seed) {
+            Some(network) => {
+                event(Event::StartCached { seed: *seed });
+                done.insert(*seed, network);
+            }
+            None => {
+                let (progress, state) = training.begun(*seed)?;
+                begun.entry(progress).or_default().push((*seed, state));
+            }
+        }
+    }
+    for together in begun.into_values() {
+        done.extend(training.train(together)?);
+    }
+    Ok(seeds.iter().filter_map(|seed| done.remove(seed)).collect())
+}
+
+/// What a training of starts needs.
+struct Training<'a> {
+    series: &'a Series,
+    images: &'a Images,
+    store: &'a Store,
+    stop: &'a AtomicBool,
+    event: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+impl Training<'_> {
+    fn new(&self, seeds: &[u64], device: &Device) -> candle_core::Result<PreTraining<'_>> {
+        let settings = &self.series.settings;
         PreTraining::new(
-            images,
+            self.images,
             &settings.layer_sizes,
             settings.pre_training,
-            &[seed],
+            seeds,
+            device,
         )
-        .map_err(Error::compute(doing()))
-    };
-    let restored = |path: &std::path::Path| {
-        let tensors = store::load(path)?;
-        let mut training = new().ok()?;
-        training.restore(&tensors).ok()?;
-        Some(training)
-    };
+    }
 
-    let (finished, partial) = (store.start(&id, false), store.start(&id, true));
-    if let Some(training) = restored(&finished).filter(PreTraining::is_done) {
-        event(Event::StartCached { seed });
-        return training.into_autoencoder().map_err(Error::compute(doing()));
+    /// A finished start.
+    fn cached(&self, seed: u64) -> Option<Autoencoder> {
+        let tensors = store::load(&self.store.start(&id(self.series, seed), false))?;
+        let mut training = self.new(&[seed], &Device::Cpu).ok()?;
+        training.restore(&[&tensors]).ok()?;
+        training.into_autoencoder().ok()
     }
-    let mut training = match restored(&partial) {
-        Some(training) => training,
-        None => new()?,
-    };
-    let (done, epochs) = training.progress();
-    event(Event::StartBegun { seed, done, epochs });
-    let steps = (settings.train_images / settings.pre_training.batch_size).max(1);
-    let work = series.work().start / (epochs.max(1) as f64 * steps as f64);
-    while !training.is_done() {
-        let mut after_step = || {
-            event(Event::Work(work));
-            if stop.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
+
+    /// How far a start has come, and its state where it was begun.
+    fn begun(&self, seed: u64) -> Result<((u64, u64), Option<Tensors>)> {
+        let doing = || Error::compute(format!("pre-training of seed {seed}"));
+        let mut training = self.new(&[seed], &Device::Cpu).map_err(doing())?;
+        let state = store::load(&self.store.start(&id(self.series, seed), true))
+            .filter(|state| training.restore(&[state]).is_ok());
+        Ok((training.progress(), state))
+    }
+
+    /// Trains these seeds, all of them as far as one another; by halves where
+    /// they do not fit the memory together.
+    fn train(&self, mut seeds: Vec<(u64, Option<Tensors>)>) -> Result<Vec<(u64, Autoencoder)>> {
+        match self.train_together(&seeds) {
+            Err(Error::Compute { source, .. }) if seeds.len() > 1 && out_of_memory(&source) => {
+                let rest = seeds.split_off(seeds.len() / 2);
+                let mut done = self.train(seeds)?;
+                done.extend(self.train(rest)?);
+                Ok(done)
             }
-        };
-        let Some(epoch) = training
-            .epoch(&mut after_step)
-            .map_err(Error::compute(doing()))?
-        else {
-            return Err(Error::Interrupted);
-        };
-        let (done, epochs) = training.progress();
-        event(Event::StartEpoch {
-            seed,
-            done,
-            epochs,
-            layer: epoch.layer,
-            error: epoch.errors[0],
-        });
-        store::save(
-            &partial,
-            &training.state().map_err(Error::compute(doing()))?,
-        )?;
+            other => other,
+        }
     }
-    store::save(
-        &finished,
-        &training.state().map_err(Error::compute(doing()))?,
-    )?;
-    let _ = std::fs::remove_file(&partial);
-    event(Event::StartDone { seed });
-    training.into_autoencoder().map_err(Error::compute(doing()))
+
+    fn train_together(&self, begun: &[(u64, Option<Tensors>)]) -> Result<Vec<(u64, Autoencoder)>> {
+        let Self {
+            series,
+            store,
+            stop,
+            event,
+            ..
+        } = self;
+        let seeds: Vec<u64> = begun.iter().map(|(seed, _)| *seed).collect();
+        let doing = || Error::compute(format!("pre-training of seeds {seeds:?}"));
+        let mut training = self.new(&seeds, &series.machine.device).map_err(doing())?;
+        let states: Option<Vec<&Tensors>> = begun.iter().map(|(_, state)| state.as_ref()).collect();
+        if let Some(states) = states {
+            training.restore(&states).map_err(doing())?;
+        }
+        let (done, epochs) = training.progress();
+        for seed in &seeds {
+            event(Event::StartBegun {
+                seed: *seed,
+                done,
+                epochs,
+            });
+        }
+        let settings = &series.settings;
+        let steps = (settings.train_images / settings.pre_training.batch_size).max(1);
+        let work = series.work().start / (epochs.max(1) as f64 * steps as f64);
+        let mut kept = Instant::now();
+        while !training.is_done() {
+            let mut after_step = || {
+                event(Event::Work(work * seeds.len() as f64));
+                if stop.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let Some(epoch) = training.epoch(&mut after_step).map_err(doing())? else {
+                return Err(Error::Interrupted);
+            };
+            let (done, epochs) = training.progress();
+            let keep = kept.elapsed() >= between_checkpoints(series) && !training.is_done();
+            for (replica, seed) in seeds.iter().enumerate() {
+                event(Event::StartEpoch {
+                    seed: *seed,
+                    done,
+                    epochs,
+                    layer: epoch.layer,
+                    error: epoch.errors[replica],
+                });
+                if keep {
+                    let state = training.state(replica).map_err(doing())?;
+                    store::save(&store.start(&id(series, *seed), true), &state)?;
+                }
+            }
+            if keep {
+                kept = Instant::now();
+            }
+        }
+        for (replica, seed) in seeds.iter().enumerate() {
+            let id = id(series, *seed);
+            let state = training.state(replica).map_err(doing())?;
+            store::save(&store.start(&id, false), &state)?;
+            let _ = std::fs::remove_file(store.start(&id, true));
+            event(Event::StartDone { seed: *seed });
+        }
+        let all = training.into_autoencoder().map_err(doing())?;
+        let networks = seeds.iter().enumerate().map(|(replica, seed)| {
+            let network = all.replica(replica).map_err(doing())?;
+            Ok((*seed, network))
+        });
+        networks.collect()
+    }
+}
+
+/// How long a training goes on at least until its state is kept again. On the
+/// processor that is after every epoch; a cohort on a CUDA device would spend
+/// more time on writing than on training.
+pub(crate) fn between_checkpoints(series: &Series) -> Duration {
+    match series.machine.device {
+        Device::Cpu => Duration::ZERO,
+        _ => Duration::from_secs(20),
+    }
+}
+
+/// Whether a computation failed because memory was not enough.
+pub(crate) fn out_of_memory(error: &candle_core::Error) -> bool {
+    let text = format!("{error:?}").to_lowercase();
+    ["out_of_memory", "out of memory", "alloc_failed"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }

@@ -3,13 +3,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use adamix_autoencoder::{kernel_name, rounding};
+use adamix_autoencoder::rounding;
 use adamix_record::{
-    End, Header, Line, Outcome, Plan, RunId, RunRecord, SEMANTICS_VERSION, sha256_hex,
+    Backend, End, Header, Line, Outcome, Plan, RunId, RunRecord, SEMANTICS_VERSION, sha256_hex,
 };
 use candle_core::{Device, Tensor};
 
-use crate::{Error, Result, environment};
+use crate::{Error, Machine, Result};
 
 /// Where things are kept: the folder of an experiment's records, and a cache
 /// of what can be computed again.
@@ -274,22 +274,20 @@ impl Rounding {
     pub(crate) fn of(header: &Header) -> Self {
         Self {
             semantics: header.semantics,
-            products: rounding(&header.kernel, &header.environment.processor),
+            products: match header.backend {
+                Backend::Cpu => rounding(&header.kernel, &header.environment.processor),
+                Backend::Cuda => header.kernel.clone(),
+            },
         }
     }
 
-    /// Of what this program computes on this machine.
-    pub(crate) fn here() -> Self {
+    /// Of what this program computes on `machine`.
+    pub(crate) fn on(machine: &Machine) -> Self {
         Self {
             semantics: SEMANTICS_VERSION,
-            products: products_here(),
+            products: machine.rounding(),
         }
     }
-}
-
-/// How matrix products round on this machine.
-pub(crate) fn products_here() -> String {
-    rounding(&kernel_name(), &environment(1).processor)
 }
 
 /// A record being written.

@@ -24,6 +24,14 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
         records == two.records("small"),
         "records differ between --jobs 1 and 2"
     );
+    // Nor do they depend on what was trained in lockstep: three of four runs, on
+    // two threads, then the fourth; starts likewise.
+    let three = Place::new();
+    assert_success(&three.run(&["run", "small.toml", "--jobs", "2", "--cohort", "3"]));
+    assert!(
+        records == three.records("small"),
+        "records differ between --cohort 1 and 3"
+    );
 
     for record in &records {
         assert_eq!(record.evaluations.len(), 4);
@@ -139,15 +147,32 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
     );
 }
 
+#[test]
+fn a_cohort_that_was_killed_goes_on_as_other_cohorts() {
+    let mut parts = vec!["run", "long.toml", "--jobs", "1", "--cohort", "4"];
+    let first = parts.clone();
+    parts[5] = "3";
+    stopped_and_gone_on(&first, &parts, |child| {
+        child.kill().unwrap();
+        false
+    });
+}
+
 /// Starts a long experiment, stops it once a run is under way, and checks that
 /// the next call goes on and ends with the bits of an uninterrupted one.
 fn stopped_and_gone_on_with(stop: impl Fn(&mut Child) -> bool) {
+    let command = ["run", "long.toml", "--jobs", "2"];
+    stopped_and_gone_on(&command, &command, stop);
+}
+
+/// The same with a command for what is stopped and one for what goes on.
+fn stopped_and_gone_on(first: &[&str], second: &[&str], stop: impl Fn(&mut Child) -> bool) {
     let (whole, broken) = (Place::new(), Place::new());
     for place in [&whole, &broken] {
         place.experiment("long", 40, ARMS);
     }
     assert_success(&whole.run(&["run", "long.toml", "--jobs", "2"]));
-    let mut command = broken.command(&["run", "long.toml", "--jobs", "2"]);
+    let mut command = broken.command(first);
     let mut child = command
         .stderr(Stdio::null())
         .stdout(Stdio::null())
@@ -158,7 +183,7 @@ fn stopped_and_gone_on_with(stop: impl Fn(&mut Child) -> bool) {
     let status = child.wait().unwrap();
     assert!(!status.success());
     assert_eq!(status.code(), cleanly.then_some(1));
-    let second = broken.run(&["run", "long.toml", "--jobs", "2"]);
+    let second = broken.run(second);
     assert_success(&second);
     assert!(
         text(&second.stderr).contains("goes on after epoch"),

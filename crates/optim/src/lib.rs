@@ -13,6 +13,7 @@
 //! - [`Rule::cost`]: what an update costs, counted by running the rule.
 
 mod cost;
+pub mod cuda;
 mod error;
 mod kernel;
 mod memory;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Result, Tensor, Var, bail};
+use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
@@ -103,7 +103,7 @@ impl OptimizerConfig {
         }
     }
 
-    fn group(&self, kind: ParamKind) -> &GroupConfig {
+    pub(crate) fn group(&self, kind: ParamKind) -> &GroupConfig {
         match kind {
             ParamKind::Weight => &self.weights,
             ParamKind::Bias => &self.biases,
@@ -142,15 +142,18 @@ impl OptimizerConfig {
 /// ```
 #[derive(Debug)]
 pub struct GroupedOptimizer {
-    params: Vec<Param>,
+    pub(crate) params: Vec<Param>,
     /// One a replica.
-    configs: Vec<OptimizerConfig>,
+    pub(crate) configs: Vec<OptimizerConfig>,
     /// State of parameter `p`, replica `r` at `p * replicas + r`, of shape
     /// `[state_len, parameters of one replica]`.
-    state: Vec<Tensor>,
-    updates: u64,
+    pub(crate) state: Vec<Tensor>,
+    pub(crate) updates: u64,
     /// Factor on every schedule, set by `set_learning_rate`.
-    scale: f64,
+    pub(crate) scale: f64,
+    /// What an update on a CUDA device reads beside all that.
+    #[cfg(feature = "cuda")]
+    tables: Option<crate::cuda::Tables>,
 }
 
 impl GroupedOptimizer {
@@ -201,6 +204,18 @@ impl GroupedOptimizer {
             if !var.is_contiguous() {
                 bail!("parameter `{name}` is not contiguous");
             }
+            if !var.device().is_cpu() && var.dtype() != DType::F32 {
+                bail!(
+                    "parameter `{name}` is {:?}, only f32 trains on a CUDA device",
+                    var.dtype()
+                );
+            }
+            if !var.device().same_device(params[0].var.device()) {
+                bail!(
+                    "parameter `{name}` is on another device than `{}`",
+                    params[0].name
+                );
+            }
             for config in &configs {
                 let rule = config.group(*kind).rule;
                 state.push(initial_state(&rule, count / configs.len(), var)?);
@@ -212,6 +227,8 @@ impl GroupedOptimizer {
             state,
             updates: 0,
             scale: 1.0,
+            #[cfg(feature = "cuda")]
+            tables: None,
         })
     }
 
@@ -239,12 +256,30 @@ impl GroupedOptimizer {
                     gradient.shape()
                 );
             }
-            match param.var.dtype() {
+        }
+        self.update_all(gradients)?;
+        self.updates += 1;
+        Ok(())
+    }
+
+    fn update_all(&mut self, gradients: &[Tensor]) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if gradients
+            .first()
+            .is_some_and(|first| first.device().is_cuda())
+        {
+            let tables = match self.tables.take() {
+                Some(tables) if tables.fit(gradients)? => tables,
+                _ => crate::cuda::Tables::new(self, gradients)?,
+            };
+            return self.tables.insert(tables).update(self);
+        }
+        for (index, gradient) in gradients.iter().enumerate() {
+            match gradient.dtype() {
                 DType::F64 => self.update_param::<f64>(index, gradient)?,
                 _ => self.update_param::<f32>(index, gradient)?,
             }
         }
-        self.updates += 1;
         Ok(())
     }
 
@@ -328,9 +363,18 @@ impl GroupedOptimizer {
     }
 
     fn moment(&self, config: &OptimizerConfig, group: &GroupConfig) -> Moment {
+        self.moment_at(self.updates, config, group)
+    }
+
+    pub(crate) fn moment_at(
+        &self,
+        update: u64,
+        config: &OptimizerConfig,
+        group: &GroupConfig,
+    ) -> Moment {
         Moment {
-            learning_rate: self.scale * group.schedule.after(self.updates, config.steps_per_epoch),
-            update: self.updates,
+            learning_rate: self.scale * group.schedule.after(update, config.steps_per_epoch),
+            update,
             steps_per_epoch: config.steps_per_epoch,
             sum_of_squares: 0.0,
         }
@@ -354,78 +398,107 @@ impl GroupedOptimizer {
                 .after(self.updates, config.steps_per_epoch)
     }
 
-    /// Everything but the parameters and the configuration: what
-    /// [`restore`](Self::restore) needs to go on. The tensors share their
-    /// memory with the optimizer. Write them with `candle_core::safetensors::save`.
+    /// Everything of one replica but its parameters and configuration: what
+    /// [`restore`](Self::restore) needs to go on. On the CPU the tensors share
+    /// their memory with the optimizer; from a CUDA device they are copies.
+    /// Write them with `candle_core::safetensors::save`.
     ///
     /// # Errors
-    /// None in practice; candle's, where a tensor cannot be made.
-    pub fn state(&self) -> Result<HashMap<String, Tensor>> {
-        let device = &candle_core::Device::Cpu;
+    /// candle's.
+    ///
+    /// # Panics
+    /// Where there is no such replica.
+    pub fn state(&self, replica: usize) -> Result<HashMap<String, Tensor>> {
         let mut tensors = HashMap::new();
         tensors.insert(
             "updates".to_owned(),
-            Tensor::new(self.updates as i64, device)?,
+            Tensor::new(self.updates as i64, &Device::Cpu)?,
         );
-        tensors.insert("scale".to_owned(), Tensor::new(self.scale, device)?);
-        for (key, state) in self.keys().into_iter().zip(&self.state) {
+        tensors.insert("scale".to_owned(), Tensor::new(self.scale, &Device::Cpu)?);
+        for (param, state) in self.params.iter().zip(self.states_of(replica)) {
             if state.elem_count() > 0 {
-                tensors.insert(key, state.clone());
+                tensors.insert(key(param), on_host(state)?);
             }
         }
         Ok(tensors)
     }
 
-    /// Goes on from a [`state`](Self::state) that an optimizer with the same
-    /// parameters and configurations had. Other keys are left alone, so the
-    /// parameters may lie in the same file.
+    /// Goes on from the [`state`](Self::state)s, one a replica, that optimizers
+    /// with the same parameters and configurations had. Other keys are left
+    /// alone, so the parameters may lie in the same file.
     ///
     /// # Errors
-    /// Where a tensor is missing or has another shape or type; nothing is
-    /// changed then.
-    pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
-        let find = |key: &str| {
-            tensors.get(key).ok_or_else(|| {
-                candle_core::Error::Msg(format!("the optimizer's state lacks `{key}`"))
-            })
-        };
-        let updates = find("updates")?.to_scalar::<i64>()?;
-        let scale = find("scale")?.to_scalar::<f64>()?;
-        let mut restored = Vec::new();
-        for (key, state) in self.keys().into_iter().zip(&self.state) {
-            if state.elem_count() == 0 {
-                restored.push(state.clone());
-                continue;
-            }
-            let found = find(&key)?;
-            if found.shape() != state.shape() || found.dtype() != state.dtype() {
-                bail!(
-                    "the optimizer's state `{key}` is {:?} {:?}, expected {:?} {:?}",
-                    found.dtype(),
-                    found.shape(),
-                    state.dtype(),
-                    state.shape()
-                );
-            }
-            restored.push(found.to_device(state.device())?.copy()?);
+    /// Where their number is not that of the replicas, a tensor is missing or
+    /// has another shape or type, or they are not after equally many updates;
+    /// nothing is changed then.
+    pub fn restore(&mut self, states: &[&HashMap<String, Tensor>]) -> Result<()> {
+        let replicas = self.configs.len();
+        if states.len() != replicas {
+            bail!("{} states for {replicas} replicas", states.len());
         }
+        let mut restored = self.state.clone();
+        let mut counts = Vec::new();
+        for (replica, tensors) in states.iter().enumerate() {
+            let find = |key: &str| {
+                tensors.get(key).ok_or_else(|| {
+                    candle_core::Error::Msg(format!("the optimizer's state lacks `{key}`"))
+                })
+            };
+            let updates = find("updates")?.to_scalar::<i64>()? as u64;
+            counts.push((updates, find("scale")?.to_scalar::<f64>()?));
+            for (param, state) in self.params.iter().zip(self.states_of(replica)) {
+                if state.elem_count() == 0 {
+                    continue;
+                }
+                let key = key(param);
+                let found = find(&key)?;
+                if found.shape() != state.shape() || found.dtype() != state.dtype() {
+                    bail!(
+                        "the optimizer's state `{key}` is {:?} {:?}, expected {:?} {:?}",
+                        found.dtype(),
+                        found.shape(),
+                        state.dtype(),
+                        state.shape()
+                    );
+                }
+                let place = self
+                    .params
+                    .iter()
+                    .position(|other| other.name == param.name);
+                restored[place.unwrap_or_default() * replicas + replica] =
+                    found.to_device(state.device())?.copy()?;
+            }
+        }
+        if counts.iter().any(|count| *count != counts[0]) {
+            bail!("states of replicas that are not after equally many updates: {counts:?}");
+        }
+        (self.updates, self.scale) = counts[0];
         self.state = restored;
-        self.updates = updates as u64;
-        self.scale = scale;
+        #[cfg(feature = "cuda")]
+        {
+            self.tables = None;
+        }
         Ok(())
     }
 
-    fn keys(&self) -> Vec<String> {
-        let replicas = 0..self.configs.len();
-        self.params
-            .iter()
-            .flat_map(|param| {
-                replicas
-                    .clone()
-                    .map(move |replica| format!("state.{}.{replica}", param.name))
-            })
-            .collect()
+    /// A replica's state of each parameter, in their order.
+    fn states_of(&self, replica: usize) -> impl Iterator<Item = &Tensor> {
+        self.state.iter().skip(replica).step_by(self.configs.len())
     }
+}
+
+/// Under which the state of a parameter is kept.
+fn key(param: &Param) -> String {
+    format!("state.{}.0", param.name)
+}
+
+/// The tensor in the processor's memory.
+fn on_host(tensor: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if tensor.device().is_cuda() {
+        return crate::cuda::host_copy(tensor);
+    }
+    Ok(tensor.clone())
 }
 
 impl candle_nn::Optimizer for GroupedOptimizer {
@@ -547,13 +620,17 @@ impl Visitor for InitialState {
 
 fn initial_state(rule: &Rule, len: usize, var: &Var) -> Result<Tensor> {
     let initial = rule.visit(InitialState);
-    let (dtype, device) = (var.dtype(), var.device());
-    let state = Tensor::zeros((initial.len(), len), dtype, device)?;
-    if initial.iter().all(|value| *value == 0.0) {
-        return Ok(state);
+    let (shape, dtype, device) = ((initial.len(), len), var.dtype(), var.device());
+    if initial.is_empty() {
+        // No memory, which a CUDA device refuses to give.
+        return Tensor::zeros(shape, dtype, &Device::Cpu);
     }
-    Tensor::from_vec(initial.clone(), (initial.len(), 1), device)?
+    if initial.iter().all(|value| *value == 0.0) {
+        return Tensor::zeros(shape, dtype, device);
+    }
+    Tensor::from_vec(initial.clone(), (initial.len(), 1), &Device::Cpu)?
         .to_dtype(dtype)?
-        .broadcast_as((initial.len(), len))?
-        .contiguous()
+        .broadcast_as(shape)?
+        .contiguous()?
+        .to_device(device)
 }

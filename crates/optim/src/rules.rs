@@ -114,6 +114,18 @@ pub trait UpdateRule: Copy {
     /// What [`update`](Self::update) gets as `c`.
     fn scalars(&self, moment: &Moment) -> Scalars;
 
+    /// [`update`](Self::update) in CUDA C, for f32: the body of
+    /// `float update(const float* c, float w, float g, float* s)`. Every
+    /// operation stands in the same order, so that it rounds alike. Where the
+    /// rule needs the sum of squares, `c[0]` has been divided by
+    /// `sqrt((c[1] + sum) / c[1])`.
+    const CUDA: &'static str;
+
+    /// What [`prepare`](Self::prepare) does to one parameter, in CUDA C: the
+    /// body of `void prepare(const float* c, float* s, size_t n)`, in which
+    /// state number `i` is `s[i * n]`.
+    const CUDA_PREPARE: &'static str = "";
+
     /// The new value of parameter `w` under gradient `g`; writes its new state
     /// to `s`, which holds the numbers that [`slots`](Self::slots) named.
     fn update<T: Number>(&self, c: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T;
@@ -176,6 +188,17 @@ macro_rules! rules {
             pub fn small_gradient_rate(&self) -> Option<f64> {
                 match self { $(Self::$Type(rule) => rule.small_gradient_rate(),)* }
             }
+
+            /// Place in the registry.
+            #[cfg(feature = "cuda")]
+            pub(crate) fn number(&self) -> usize {
+                Self::NAMES.iter().position(|name| *name == self.name()).unwrap_or_default()
+            }
+
+            /// [`UpdateRule::CUDA`] and [`UpdateRule::CUDA_PREPARE`] of every
+            /// rule, in the order of the registry.
+            pub(crate) const CUDA: &[(&str, &str)] =
+                &[$(($Type::CUDA, $Type::CUDA_PREPARE)),*];
 
             /// Does `work` with the rule's own type.
             pub(crate) fn visit<V: Visitor>(&self, work: V) -> V::Output {

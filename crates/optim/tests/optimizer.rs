@@ -327,12 +327,12 @@ proptest! {
         let mut optimizer = GroupedOptimizer::new(vec![w.clone(), b.clone()], config).unwrap();
         descend(&mut optimizer, &w, &b, before).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        candle_core::safetensors::save(&optimizer.state().unwrap(), file.path()).unwrap();
+        candle_core::safetensors::save(&optimizer.state(0).unwrap(), file.path()).unwrap();
         let (w2, b2) = (Var::from_tensor(&w.copy().unwrap()).unwrap(), Var::from_tensor(&b.copy().unwrap()).unwrap());
         descend(&mut optimizer, &w, &b, after).unwrap();
 
         let mut second = GroupedOptimizer::new(vec![w2.clone(), b2.clone()], config).unwrap();
-        second.restore(&candle_core::safetensors::load(file.path(), &Device::Cpu).unwrap()).unwrap();
+        second.restore(&[&candle_core::safetensors::load(file.path(), &Device::Cpu).unwrap()]).unwrap();
         prop_assert_eq!(second.updates(), before as u64);
         descend(&mut second, &w2, &b2, after).unwrap();
         prop_assert_eq!((values(&w), values(&b)), (values(&w2), values(&b2)));
@@ -492,7 +492,7 @@ fn errors_name_the_parameter_and_the_constant() -> Result<()> {
             .starts_with("parameter `0` has shape [3, 2]")
     );
     assert_eq!(
-        message(optimizer.restore(&HashMap::new())),
+        message(optimizer.restore(&[&HashMap::new()])),
         "the optimizer's state lacks `updates`"
     );
     Ok(())

@@ -108,6 +108,23 @@ impl UpdateRule for Adadec {
         pad([moment.learning_rate, self.k, self.gamma, 1.0 / self.tau as f64])
     }
 
+    const CUDA: &'static str = "
+        float square = g * g;
+        if (c[3] == 1.0f) {
+            s[0] = c[2] * s[0] + square;
+        } else {
+            s[1] = s[1] + square;
+            s[2] = square;
+            s[0] = c[2] * s[0] + c[3] * (s[1] + s[3]);
+        }
+        return w - c[0] * g / sqrtf(c[1] + s[0]);";
+
+    const CUDA_PREPARE: &'static str = "
+        int tau = (int)(1.0f / c[3] + 0.5f);
+        s[n] = 0.0f;
+        for (int place = tau - 2; place >= 1; --place)
+            s[(2 + place) * n] = s[(2 + place) * n] + s[(3 + place) * n];";
+
     #[inline(always)]
     fn update<T: Number>(&self, c: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         let [rate, k, gamma, inverse_tau, ..] = c;

@@ -52,6 +52,12 @@ impl UpdateRule for Adadelta {
         pad([moment.learning_rate, self.rho, 1.0 - self.rho, self.eps])
     }
 
+    const CUDA: &'static str = "
+        s[0] = c[1] * s[0] + c[2] * (g * g);
+        float d = g * sqrtf((s[1] + c[3]) / (s[0] + c[3]));
+        s[1] = c[1] * s[1] + c[2] * (d * d);
+        return w - c[0] * d;";
+
     #[inline(always)]
     fn update<T: Number>(&self, c: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         let [rate, rho, one_minus_rho, eps, ..] = c;

@@ -56,6 +56,8 @@ impl UpdateRule for Adagrad {
         pad([moment.learning_rate, self.k])
     }
 
+    const CUDA: &'static str = "s[0] = s[0] + g * g; return w - c[0] * g / sqrtf(c[1] + s[0]);";
+
     #[inline(always)]
     fn update<T: Number>(&self, [rate, k, ..]: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         s[0] = s[0] + g * g;

@@ -47,6 +47,8 @@ impl UpdateRule for AdamixW1 {
         pad([moment.learning_rate, self.k])
     }
 
+    const CUDA: &'static str = "return w - c[0] * (g / sqrtf(c[1] + g * g));";
+
     #[inline(always)]
     fn update<T: Number>(&self, [rate, k, ..]: Scalars<T>, w: T, g: T, _: &mut [T; SLOTS]) -> T {
         w - rate * (g / (k + g * g).sqrt())

@@ -69,8 +69,12 @@ impl UpdateRule for AdamixW2 {
     }
 
     fn scalars(&self, moment: &Moment) -> Scalars {
-        pad([moment.learning_rate, self.k])
+        pad([moment.learning_rate, self.k, moment.steps_per_epoch as f64])
     }
+
+    const CUDA: &'static str = "s[0] = s[0] + g; return w - c[0] * g / sqrtf(c[1] + s[1] * s[1]);";
+
+    const CUDA_PREPARE: &'static str = "s[n] = s[0] / c[2]; s[0] = 0.0f;";
 
     #[inline(always)]
     fn update<T: Number>(&self, [rate, k, ..]: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {

@@ -57,6 +57,8 @@ impl UpdateRule for AdamixW3 {
         pad([moment.learning_rate, self.k])
     }
 
+    const CUDA: &'static str = "s[0] = s[0] / sqrtf(c[1] + g * g); return w - c[0] * s[0] * g;";
+
     #[inline(always)]
     fn update<T: Number>(&self, [rate, k, ..]: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         s[0] = s[0] / (k + g * g).sqrt();

@@ -46,8 +46,10 @@ impl UpdateRule for AdamixW4 {
 
     fn scalars(&self, moment: &Moment) -> Scalars {
         let rate = moment.learning_rate / (self.k + moment.sum_of_squares).sqrt();
-        pad([rate])
+        pad([rate, self.k])
     }
+
+    const CUDA: &'static str = "return w - c[0] * g;";
 
     #[inline(always)]
     fn update<T: Number>(&self, [rate, ..]: Scalars<T>, w: T, g: T, _: &mut [T; SLOTS]) -> T {

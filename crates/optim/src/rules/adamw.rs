@@ -60,6 +60,11 @@ impl UpdateRule for Adamw {
         pad([rate * mean, self.beta1, 1.0 - self.beta1, self.beta2, 1.0 - self.beta2, square, self.eps, keep])
     }
 
+    const CUDA: &'static str = "
+        s[0] = c[1] * s[0] + c[2] * g;
+        s[1] = c[3] * s[1] + c[4] * (g * g);
+        return c[7] * w - c[0] * s[0] / (sqrtf(s[1] * c[5]) + c[6]);";
+
     #[inline(always)]
     fn update<T: Number>(&self, c: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         let [rate, beta1, new1, beta2, new2, square, eps, keep] = c;

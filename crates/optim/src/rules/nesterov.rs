@@ -45,6 +45,8 @@ impl UpdateRule for Nesterov {
         pad([moment.learning_rate, self.beta])
     }
 
+    const CUDA: &'static str = "s[0] = c[1] * s[0] + g; return w - c[0] * (g + c[1] * s[0]);";
+
     #[inline(always)]
     fn update<T: Number>(&self, [rate, beta, ..]: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         s[0] = beta * s[0] + g;

@@ -51,6 +51,8 @@ impl UpdateRule for Rmsprop {
         pad([moment.learning_rate, self.rho, 1.0 - self.rho, self.eps])
     }
 
+    const CUDA: &'static str = "s[0] = c[1] * s[0] + c[2] * (g * g); return w - c[0] * g / (sqrtf(s[0]) + c[3]);";
+
     #[inline(always)]
     fn update<T: Number>(&self, c: Scalars<T>, w: T, g: T, s: &mut [T; SLOTS]) -> T {
         let [rate, rho, one_minus_rho, eps, ..] = c;

@@ -26,6 +26,8 @@ impl UpdateRule for Sgd {
         pad([moment.learning_rate])
     }
 
+    const CUDA: &'static str = "return w - g * c[0];";
+
     #[inline(always)]
     fn update<T: Number>(&self, [rate, ..]: Scalars<T>, w: T, g: T, _: &mut [T; SLOTS]) -> T {
         w - g * rate

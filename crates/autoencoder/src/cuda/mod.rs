@@ -1,0 +1,18 @@
+//! Training on an NVIDIA GPU: what [`layer`](crate::layer) and
+//! [`product`](crate::product) do on slices, done on tensors of a CUDA device,
+//! for all replicas at once. Matrix products are cuBLAS's, in f32 without TF32;
+//! the rest are the kernels of `kernels.cu`.
+//!
+//! Nothing here waits for the device, except where numbers come back.
+
+#[cfg(feature = "cuda")]
+mod device;
+
+#[cfg(feature = "cuda")]
+pub(crate) use device::*;
+
+/// The kernels of a training step, in CUDA C. There without the feature `cuda`
+/// too, to be compiled and tested where there is no GPU.
+pub fn source() -> String {
+    include_str!("kernels.cu").to_owned()
+}
