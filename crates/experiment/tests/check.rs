@@ -1,0 +1,54 @@
+//! The comparisons of `adamix cuda-check`, with the processor in the device's
+//! place: that they find no difference where there is none, and that the
+//! command says what is missing.
+
+#![allow(clippy::unwrap_used)]
+
+mod place;
+
+use adamix_autoencoder::dataset::Dataset;
+use adamix_experiment::{Check, CheckSettings, check};
+use candle_core::Device;
+use place::{Place, images, text};
+
+#[test]
+fn the_processor_differs_in_nothing_from_itself() {
+    let dataset = Dataset {
+        name: "blocks".into(),
+        train: images(60, 0),
+        test: images(40, 1),
+    };
+    let settings = CheckSettings {
+        layer_sizes: vec![784, 30, 12, 5],
+        images: 60,
+        batch_size: 20,
+        epochs: 2,
+        cohort: 4,
+    };
+    let mut checks = Vec::new();
+    check(&dataset, &settings, &Device::Cpu, &mut |check| {
+        checks.push(check)
+    })
+    .unwrap();
+    // 14 rules and a window, 4 gradients, RBMs, pre-training, 3 of each method, 2 of cohorts.
+    assert_eq!(checks.len(), 15 + 4 + 2 + 9 + 2);
+    for check in &checks {
+        assert!(check.holds() && check.difference == 0.0, "{check:?}");
+    }
+    let breach = |difference| Check {
+        difference,
+        ..checks[0].clone()
+    };
+    assert!(!breach(1.1e-5).holds());
+    assert!(!breach(f64::NAN).holds());
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn without_cuda_the_command_says_so() {
+    let output = Place::new().run(&["cuda-check"]);
+    assert!(!output.status.success());
+    let error = text(&output.stderr);
+    assert!(error.contains("built without CUDA"), "{error}");
+    assert!(error.contains("--features cuda"), "{error}");
+}
