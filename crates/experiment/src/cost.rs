@@ -206,7 +206,7 @@ fn cohort(series: &Series, arm: &SeriesArm) -> usize {
 }
 
 /// A training of equal runs of an arm from initial weights.
-fn training<'a>(
+pub(crate) fn training<'a>(
     series: &Series,
     arm: &SeriesArm,
     images: &'a Images,

@@ -11,6 +11,7 @@
 //! - [`run`]: trains what is missing, several runs side by side.
 //! - [`export`]: a run's start and order, for other frameworks.
 //! - [`measure_cost`], [`anchors`]: the tables beside the runs.
+//! - [`measure_speed`]: how fast cohorts train, against what the device reaches.
 //!
 //! The `adamix` program is a thin layer over these.
 
@@ -27,6 +28,7 @@ mod machine;
 mod plan;
 mod protocols;
 mod run;
+mod speed;
 mod starts;
 mod store;
 mod tune;
@@ -42,9 +44,10 @@ pub use file::{
     ProtocolFile, ReadingFile, Sample, Scaling, SpaceFile, TuneFile,
 };
 pub use left::{Left, left};
-pub use machine::Machine;
+pub use machine::{Machine, compile_kernels};
 pub use plan::{Resolved, ResolvedProtocol, Series, SeriesArm, Settings, Work};
 pub use run::{Event, Job, Summary, Until, run};
+pub use speed::{Ceilings, Speed, ceilings, measure_speed};
 pub use store::{RunState, Store};
 
 /// Result with this crate's [`Error`].

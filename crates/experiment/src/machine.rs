@@ -142,3 +142,30 @@ impl Machine {
 
 /// Where a device does not say how much memory is free.
 const MOST_WITHOUT_MEASURE: usize = 1024;
+
+/// Compiles every kernel for these architectures, such as 90.
+///
+/// # Errors
+/// [`Error::Device`] where this program is built without CUDA or the system has
+/// no libnvrtc, [`Error::Compute`] with what the compiler says.
+pub fn compile_kernels(architectures: &[i32]) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    {
+        if let Some(library) = adamix_optim::cuda::missing_compiler() {
+            let what = format!("the system finds no {library}");
+            return Err(Error::Device { what });
+        }
+        for architecture in architectures {
+            for module in [adamix_optim::cuda::MODULE, adamix_autoencoder::cuda::MODULE] {
+                adamix_optim::cuda::compile_for(module, *architecture)
+                    .map_err(Error::compute("compiling the kernels"))?;
+            }
+        }
+        Ok(())
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = architectures;
+        Machine::cuda(None).map(drop)
+    }
+}

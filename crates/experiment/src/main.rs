@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use adamix_autoencoder::dataset::{Dataset, Spec};
 use adamix_experiment::data::{self, Found};
 use adamix_experiment::{
-    Check, CheckSettings, Error, Experiment, Left, Machine, Resolved, RunState, Store, anchors,
-    check, check_memory, export, find_record, left, measure_cost, measure_rate, run,
+    Check, CheckSettings, Error, Experiment, Left, Machine, Resolved, RunState, Speed, Store,
+    anchors, ceilings, check, check_memory, export, find_record, left, measure_cost, measure_rate,
+    measure_speed, run,
 };
 use adamix_record::{
-    Anchors, Backend, Cost, Evaluation, Outcome, Plan, RunRecord, SCHEMA, read_json, write_json,
+    Anchors, Backend, Cost, Evaluation, Outcome, Plan, Role, RunRecord, SCHEMA, read_json,
+    write_json,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -86,6 +88,9 @@ enum Command {
     },
     /// Hold what a CUDA device computes against the processor, part by part and in whole trainings
     CudaCheck {
+        /// Only compile the kernels, for these architectures; needs no GPU
+        #[arg(long, value_delimiter = ',', value_name = "70,80,90")]
+        compile_for: Vec<i32>,
         /// Folder of MNIST's four IDX files, or `mnist`, `curves`, `idx:DIR`
         #[arg(long, value_name = "DIR|SPEC", default_value = "curves")]
         data: String,
@@ -107,6 +112,22 @@ enum Command {
         /// Runs in lockstep
         #[arg(long, default_value_t = 32)]
         cohort: usize,
+    },
+    /// Time cohorts of the arms AdaMix, AdaGrad and AdaDec of an experiment on a CUDA device, from
+    /// one run on until memory ends, beside what the device reaches by itself
+    CudaBench {
+        #[command(flatten)]
+        options: Options,
+        /// Runs in lockstep that are timed
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "1,2,4,8,16,30,32,64,128,256,512,1024"
+        )]
+        cohorts: Vec<usize>,
+        /// Form of the answer
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Show how far the experiments in the reports folder are
     Status {
@@ -194,7 +215,11 @@ fn main() -> ExitCode {
                 cache.as_deref(),
             )
         }
+        Command::CudaCheck { compile_for, .. } if !compile_for.is_empty() => {
+            compile_kernels(&compile_for).map_err(Into::into)
+        }
         Command::CudaCheck {
+            compile_for: _,
             data,
             cache,
             layers,
@@ -209,6 +234,11 @@ fn main() -> ExitCode {
             epochs,
             cohort,
         }),
+        Command::CudaBench {
+            options,
+            cohorts,
+            format,
+        } => cuda_bench(&options, &cohorts, format),
         Command::Status { name, reports } => status(name.as_deref(), &reports),
     };
     match done {
@@ -565,6 +595,62 @@ fn cuda_check(
         0 => Ok(()),
         _ => Err(format!("{breaches} differences are larger than allowed").into()),
     }
+}
+
+fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()> {
+    // Asked for before data is looked for.
+    let machine = match options.device {
+        Device::Cpu => Machine::cpu(1),
+        _ => Machine::cuda(None)?,
+    };
+    let experiment = Experiment::find(&options.experiment, &options.experiments)?;
+    let cache = cache_folder(options.cache.as_deref())?;
+    let wanted = &experiment.file.dataset;
+    let found = data::find(wanted, options.data.as_deref(), None, true, &cache)?;
+    let resolved = Resolved::new(&experiment, &found, &machine)?;
+    let ceilings = ceilings(machine.device())?;
+    let name = machine.name();
+    if format == Format::Text {
+        println!(
+            "{name}: f32 products {:.1} TFLOP/s, copies {:.0} GB/s read and written\n",
+            ceilings.product_rate / 1e12,
+            ceilings.copy_rate / 1e9
+        );
+        println!("arm          runs   steps/s  of products  update, ms  of copies");
+    }
+    let mut all = Vec::new();
+    let mut show = |speed: Speed| {
+        if format == Format::Text {
+            println!(
+                "{:<12} {:>4} {:>9.0} {:>12.2} {:>11.3} {:>10.2}",
+                speed.arm,
+                speed.replicas,
+                speed.steps_per_second,
+                speed.of_product_rate,
+                speed.update_seconds * 1e3,
+                speed.of_copy_rate
+            );
+        }
+        all.push(speed);
+    };
+    let protocol = &resolved.plan.protocols[0];
+    let series = &resolved.protocols[0].series;
+    let claimed = [Role::Adamix, Role::Adagrad, Role::Adadec];
+    for planned in protocol
+        .arms
+        .iter()
+        .filter(|arm| claimed.contains(&arm.role))
+    {
+        if let Some(arm) = series.arms.iter().find(|arm| arm.name == planned.name) {
+            let images = &found.dataset.train;
+            measure_speed(series, arm, images, cohorts, &ceilings, &mut show)?;
+        }
+    }
+    if format == Format::Json {
+        let answer = serde_json::json!({"device": name, "ceilings": ceilings, "speeds": all});
+        println!("{answer}");
+    }
+    Ok(())
 }
 
 fn status(name: Option<&str>, reports: &Path) -> Result<()> {

@@ -268,11 +268,13 @@ impl GroupedOptimizer {
             .first()
             .is_some_and(|first| first.device().is_cuda())
         {
-            let tables = match self.tables.take() {
+            let mut tables = match self.tables.take() {
                 Some(tables) if tables.fit(gradients)? => tables,
                 _ => crate::cuda::Tables::new(self, gradients)?,
             };
-            return self.tables.insert(tables).update(self);
+            tables.update(self)?;
+            self.tables = Some(tables);
+            return Ok(());
         }
         for (index, gradient) in gradients.iter().enumerate() {
             match gradient.dtype() {

@@ -9,7 +9,12 @@
 mod device;
 
 #[cfg(feature = "cuda")]
-pub(crate) use device::*;
+pub use device::MODULE;
+#[cfg(feature = "cuda")]
+pub(crate) use device::{
+    DeviceFeatures, Feed, SquaredErrors, backward, cd_update, forward, medians,
+    reconstruction_errors, seeds,
+};
 
 /// The kernels of a training step, in CUDA C. There without the feature `cuda`
 /// too, to be compiled and tested where there is no GPU.

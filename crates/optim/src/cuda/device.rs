@@ -22,6 +22,12 @@ pub fn missing_library() -> Option<&'static str> {
         .map(|(name, _)| name)
 }
 
+/// The same for compiling kernels only, which needs no driver.
+pub fn missing_compiler() -> Option<&'static str> {
+    // SAFETY: as in `missing_library`.
+    (!unsafe { nvrtc::sys::is_culib_present() }).then_some("libnvrtc")
+}
+
 /// Kernels that belong together.
 #[derive(Debug, Clone, Copy)]
 pub struct Module {

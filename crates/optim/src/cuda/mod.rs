@@ -11,11 +11,20 @@ mod device;
 mod tables;
 
 #[cfg(feature = "cuda")]
-pub use device::{Argument, Module, address, host_copy, launch, missing_library};
+pub use device::{
+    Argument, Module, address, compile_for, host_copy, launch, missing_compiler, missing_library,
+};
 #[cfg(feature = "cuda")]
 pub(crate) use tables::Tables;
 
 use crate::Rule;
+
+/// The kernels of an update.
+#[cfg(feature = "cuda")]
+pub const MODULE: Module = Module {
+    name: "adamix-optim",
+    source,
+};
 
 /// The kernels of an update, in CUDA C.
 pub fn source() -> String {

@@ -1,13 +1,9 @@
 use candle_core::{CudaDevice, Result, Tensor, bail};
 
-use super::device::{Argument, Module, address, device_of, launch};
+use super::MODULE;
+use super::device::{Argument, address, device_of, launch};
 use crate::optimizer::{GroupedOptimizer, ParamKind};
 use crate::rules::{Moment, Rule, Scalars, Slots, UpdateRule, Visitor};
-
-const MODULE: Module = Module {
-    name: "adamix-optim",
-    source: super::source,
-};
 
 /// As in `update.cu`.
 const PART: usize = 2048;
