@@ -66,6 +66,9 @@ enum Task {
         /// Rounds of measurements in turns
         #[arg(long, default_value_t = 7)]
         rounds: usize,
+        /// For criterion: a filter, or options such as `--quick`
+        #[arg(last = true, conflicts_with = "only_peers")]
+        criterion: Vec<String>,
     },
 }
 
@@ -117,7 +120,8 @@ fn main() -> ExitCode {
             peers,
             only_peers,
             rounds,
-        } => bench(*peers, *only_peers, *rounds),
+            criterion,
+        } => bench(*peers, *only_peers, *rounds, criterion),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -339,10 +343,9 @@ fn coloured(summary: &str) -> String {
     summary.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn bench(peers: bool, only_peers: bool, rounds: usize) -> Result<()> {
+fn bench(peers: bool, only_peers: bool, rounds: usize, criterion: &[String]) -> Result<()> {
     if !only_peers {
-        cargo(&["bench", "--workspace"])?;
-        bench::summary()?;
+        bench::criterion(criterion)?;
     }
     if peers {
         bench::peers(rounds)?;
