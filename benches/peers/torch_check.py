@@ -3,8 +3,10 @@
 Usage: torch_check.py FOLDER. Trains as many epochs as the export holds the
 order of, from its start, and ends with an error where the reconstruction error
 on the test images differs from the record's by more than 1e-3 of it after the
-first epoch. (Later, training amplifies rounding.) Nothing here knows of the
-Rust program but the exported files: forward, loss, gradients, rules and
+first epoch. Training amplifies rounding, at large rates within an epoch: where
+they differ, it is done again from starts that differ by about a rounding, and
+the error says whether PyTorch differs from itself as much. Nothing here knows
+of the Rust program but the exported files: forward, loss, gradients, rules and
 schedules are PyTorch's or written out below.
 """
 
@@ -20,7 +22,7 @@ from safetensors.torch import load_file
 folder = Path(sys.argv[1])
 run = json.loads((folder / "run.json").read_text())
 order = numpy.load(folder / "order.npy")
-train = torch.from_numpy(numpy.load(folder / "train.npy")).float() / 255
+train_images = torch.from_numpy(numpy.load(folder / "train.npy")).float() / 255
 test = torch.from_numpy(numpy.load(folder / "test.npy")).float() / 255
 start = load_file(folder / "start.safetensors")
 settings = run["settings"]["protocol"]["fine-tuning"]
@@ -30,6 +32,7 @@ steps = order.shape[1] // batch
 layers = range(len(run["activations"]))
 weights = [start[f"{i}.weights"].clone().requires_grad_() for i in layers]
 biases = [start[f"{i}.biases"].clone().requires_grad_() for i in layers]
+ROUNDING = 1e-7
 
 
 def rate(schedule, update):
@@ -93,28 +96,46 @@ def test_error():
     return (sum(squares) / len(test)).item()
 
 
-def compare(epoch):
-    found, expected = test_error(), run["evaluations"][epoch]["test-error"]
-    difference = abs(found - expected) / expected
-    print(f"after {epoch} epochs: test error {found:.6f}, the record's {expected:.6f}, relative difference {difference:.1e}")
-    return difference
-
-
-groups = [(run["settings"][kind], parameters, {}) for kind, parameters in (("weights", weights), ("biases", biases))]
-rules = [rule_of(group) for group, _, _ in groups]
-differences = [compare(0)]
-update = 0
-for epoch, images in enumerate(torch.from_numpy(order.astype(numpy.int64))):
-    for indices in images.split(batch):
-        for p in weights + biases:
-            p.grad = None
-        loss(train[indices]).backward()
+def train(shift=0.0):
+    """The test errors from the start on, its numbers times `1 + shift`."""
+    groups = []
+    for kind, parameters in (("weights", weights), ("biases", biases)):
+        group = run["settings"][kind]
+        groups.append((rule_of(group), group["schedule"], parameters, [{} for _ in layers]))
         with torch.no_grad():
-            for rule, (group, parameters, states) in zip(rules, groups):
-                eta = rate(group["schedule"], update)
-                for i, p in enumerate(parameters):
-                    rule(p, states.setdefault(i, {}), eta)
-        update += 1
-    differences.append(compare(epoch + 1))
-if max(differences[:2]) > 1e-3:
-    sys.exit("PyTorch does not agree with the record")
+            for i, p in enumerate(parameters):
+                p.copy_(start[f"{i}.{kind}"] * (1 + shift))
+    errors = [test_error()]
+    update = 0
+    for images in torch.from_numpy(order.astype(numpy.int64)):
+        for indices in images.split(batch):
+            for p in weights + biases:
+                p.grad = None
+            loss(train_images[indices]).backward()
+            with torch.no_grad():
+                for rule, schedule, parameters, states in groups:
+                    eta = rate(schedule, update)
+                    for p, state in zip(parameters, states):
+                        rule(p, state, eta)
+            update += 1
+        errors.append(test_error())
+    return errors
+
+
+expected = [evaluation["test-error"] for evaluation in run["evaluations"]]
+errors = train()
+differences = [abs(ours - theirs) / theirs for ours, theirs in zip(errors, expected)]
+for epoch, difference in enumerate(differences):
+    print(
+        f"after {epoch} epochs: test error {errors[epoch]:.6f}, the record's {expected[epoch]:.6f}, "
+        f"relative difference {difference:.1e}"
+    )
+if differences[0] > 1e-3:
+    sys.exit("PyTorch does not agree with the record about the start")
+if differences[1] > 1e-3:
+    shifted = [train(shift)[1] for shift in (-ROUNDING, ROUNDING)]
+    itself = max(abs(error - errors[1]) / expected[1] for error in shifted)
+    print(f"PyTorch from starts that differ by {ROUNDING} of them: relative difference {itself:.1e}")
+    if differences[1] > 3 * itself:
+        sys.exit("PyTorch does not agree with the record")
+    sys.exit("undecided: this run amplifies rounding too much to be compared; try one of lower learning rates")

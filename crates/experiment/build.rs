@@ -16,13 +16,13 @@ fn main() {
             .success()
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    // Whatever can change what is built, or the commit it is said to be.
+    // Whatever can change what is built, or the commit it is said to be. Not the
+    // index: `git status` rewrites it, and all that it can tell changes with these.
     for path in [
         "crates",
         "Cargo.toml",
         "Cargo.lock",
         ".git/HEAD",
-        ".git/index",
         ".git/refs/heads",
     ] {
         if root.join(path).exists() {

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::{Result, root};
+use crate::{Result, cargo, root};
 
 /// Images evaluated in the case `evaluation`.
 const EVALUATED: f64 = 10_000.0;
@@ -17,26 +18,51 @@ const SIZES: [f64; 5] = [784.0, 1000.0, 500.0, 250.0, 30.0];
 /// Arithmetic of the case `fma`.
 const FMA_OPERATIONS: f64 = 2e8;
 
-/// Gathers the medians of criterion's last benchmarks into
-/// `target/bench/summary.json`, in seconds, with the machine's name.
-pub(crate) fn summary() -> Result<()> {
+/// Runs criterion's benchmarks with these arguments, and writes their medians
+/// to `target/bench/summary.json`: in seconds, with the machine's name, and as
+/// ratios, which alone can be compared between machines.
+pub(crate) fn criterion(arguments: &[String]) -> Result<()> {
+    let begun = SystemTime::now();
+    let mut command = vec!["bench", "--package", "adamix-autoencoder"];
+    command.extend(["--bench", "training", "--"]);
+    command.extend(arguments.iter().map(String::as_str));
+    cargo(&command)?;
     let mut seconds = BTreeMap::new();
     for file in files(&target().join("criterion"))? {
-        if !file.ends_with("new/estimates.json") {
+        // Of earlier calls there may be others.
+        if !file.ends_with("new/estimates.json") || file.metadata()?.modified()? < begun {
             continue;
         }
         let estimates: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
         let benchmark: Value =
             serde_json::from_slice(&std::fs::read(file.with_file_name("benchmark.json"))?)?;
         let name = benchmark["full_id"].as_str().unwrap_or_default().to_owned();
-        let nanoseconds = estimates["median"]["point_estimate"].as_f64();
-        seconds.insert(name, nanoseconds.map(|it| it / 1e9));
+        if let Some(nanoseconds) = estimates["median"]["point_estimate"].as_f64() {
+            seconds.insert(name, nanoseconds / 1e9);
+        }
     }
-    let answer = json!({"machine": machine(), "median-seconds": seconds});
+    let answer = json!({
+        "machine": machine(), "median-seconds": seconds, "ratios": ratios(&seconds),
+    });
     let path = folder()?.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&answer)?)?;
     println!("{}", path.display());
     Ok(())
+}
+
+/// The parts of a step by the whole step with AdaGrad, and every rule's update
+/// by AdaGrad's.
+fn ratios(seconds: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let ratio = |(name, time): (&String, &f64)| {
+        let (group, _) = name.split_once('/')?;
+        let whole = match group {
+            "update" => "update/adagrad".to_owned(),
+            _ => format!("{group}/step, adagrad"),
+        };
+        let ratio = time / seconds.get(&whole).filter(|_| *name != whole)?;
+        Some((format!("{name} : {whole}"), ratio))
+    };
+    seconds.iter().filter_map(ratio).collect()
 }
 
 /// Measures this program and its peers in turns, for so many rounds, on one
@@ -416,4 +442,31 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_within_a_group() {
+        let seconds = [
+            ("batch 100/step, adagrad", 2.0),
+            ("batch 100/forward", 1.0),
+            ("batch 1000/forward", 9.0),
+            ("loading/the files", 3.0),
+            ("update/adagrad", 4.0),
+            ("update/sgd", 1.0),
+        ];
+        let seconds = seconds.map(|(name, seconds)| (name.to_owned(), seconds));
+        let found: Vec<_> = ratios(&seconds.into()).into_iter().collect();
+        let expected = [
+            ("batch 100/forward : batch 100/step, adagrad", 0.5),
+            ("update/sgd : update/adagrad", 0.25),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, ratio)| (name.to_owned(), ratio))
+        );
+    }
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use adamix_report::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
+use console::{Color, style};
 
 /// The experiment that runs where none is named and there is no GPU.
 const QUICK: &str = "quick";
@@ -64,6 +66,9 @@ enum Task {
         /// Rounds of measurements in turns
         #[arg(long, default_value_t = 7)]
         rounds: usize,
+        /// For criterion: a filter, or options such as `--quick`
+        #[arg(last = true, conflicts_with = "only_peers")]
+        criterion: Vec<String>,
     },
 }
 
@@ -115,7 +120,8 @@ fn main() -> ExitCode {
             peers,
             only_peers,
             rounds,
-        } => bench(*peers, *only_peers, *rounds),
+            criterion,
+        } => bench(*peers, *only_peers, *rounds, criterion),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -284,7 +290,7 @@ fn follow(folders: &[PathBuf]) -> Result<()> {
                         let reload = "<head>\n<meta http-equiv=\"refresh\" content=\"5\">";
                         report.html = report.html.replacen("<head>", reload, 1);
                         report.write(folder)?;
-                        println!("{}", report.summary.trim_end());
+                        println!("{}", coloured(&report.summary));
                     }
                     Err(error) => eprintln!("{error}"),
                 }
@@ -314,15 +320,32 @@ fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
 fn render(folder: &Path) -> Result<()> {
     let report = adamix_report::render(folder)?;
     report.write(folder)?;
-    println!("{}", report.summary.trim_end());
+    println!("{}", coloured(&report.summary));
     println!("{}", folder.join("index.html").display());
     Ok(())
 }
 
-fn bench(peers: bool, only_peers: bool, rounds: usize) -> Result<()> {
+/// A report's summary with what is decided in colour, where standard output is
+/// a terminal that takes colours.
+fn coloured(summary: &str) -> String {
+    let verdicts = [
+        (Verdict::Reproduced, Color::Green),
+        (Verdict::Contradicted, Color::Red),
+    ];
+    let verdicts = verdicts.map(|(verdict, colour)| (format!("  {}  ", verdict.name().en), colour));
+    let line = |line: &str| {
+        let found = verdicts.iter().find(|(name, _)| line.contains(name));
+        found.map_or_else(
+            || line.to_owned(),
+            |(name, colour)| line.replacen(name, &style(name).fg(*colour).to_string(), 1),
+        )
+    };
+    summary.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn bench(peers: bool, only_peers: bool, rounds: usize, criterion: &[String]) -> Result<()> {
     if !only_peers {
-        cargo(&["bench", "--workspace"])?;
-        bench::summary()?;
+        bench::criterion(criterion)?;
     }
     if peers {
         bench::peers(rounds)?;

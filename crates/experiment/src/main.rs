@@ -2,6 +2,7 @@
 
 mod progress;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,16 +13,17 @@ use adamix_autoencoder::dataset::{Dataset, Spec};
 use adamix_experiment::data::{self, Found};
 use adamix_experiment::{
     Check, CheckSettings, Error, Experiment, Left, Machine, Resolved, RunState, Speed, Store,
-    anchors, ceilings, check, check_memory, export, find_record, left, measure_cost, measure_rate,
-    measure_speed, run,
+    anchors, ceilings, check, check_memory, compile_kernels, export, find_record, left,
+    measure_cost, measure_rate, measure_speed, run,
 };
 use adamix_record::{
-    Anchors, Backend, Cost, Evaluation, Outcome, Plan, Role, RunRecord, SCHEMA, read_json,
-    write_json,
+    Anchors, Backend, Cost, Evaluation, Outcome, Plan, PlannedRun, Role, RunRecord, SCHEMA,
+    read_json, write_json,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
-use crate::progress::{Progress, duration, say};
+use crate::progress::{Format, Progress, duration, json, say};
 
 /// Trains the arms of an experiment and writes their records.
 #[derive(Parser)]
@@ -51,6 +53,9 @@ enum Command {
         /// Threads of the processor, each with a cohort of runs [default: physical cores]
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
+        /// Form of what is said: a table on a terminal, lines elsewhere, or events
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Write what stands beside the runs, without training: the cost of every arm's update and the
     /// data set's own figures. `run` does the same at its end
@@ -136,6 +141,9 @@ enum Command {
         /// Folder of all reports
         #[arg(long, default_value = "reports")]
         reports: PathBuf,
+        /// Form of the answer
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
 }
 
@@ -177,14 +185,6 @@ enum Device {
     Cuda,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    /// For a reader
-    Text,
-    /// For a program: one object
-    Json,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
@@ -193,7 +193,11 @@ fn main() -> ExitCode {
             jobs,
             format,
         } => plan(&options, jobs, format),
-        Command::Run { options, jobs } => train(&options, jobs),
+        Command::Run {
+            options,
+            jobs,
+            format,
+        } => train(&options, jobs, format),
         Command::Measure { options, again } => measure(&options, again),
         Command::Export {
             run_id,
@@ -239,7 +243,11 @@ fn main() -> ExitCode {
             cohorts,
             format,
         } => cuda_bench(&options, &cohorts, format),
-        Command::Status { name, reports } => status(name.as_deref(), &reports),
+        Command::Status {
+            name,
+            reports,
+            format,
+        } => status(name.as_deref(), &reports, format),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -259,7 +267,7 @@ struct Prepared {
     store: Store,
 }
 
-fn prepare(options: &Options) -> Result<Prepared> {
+fn prepare(options: &Options, format: Format) -> Result<Prepared> {
     let cache = cache_folder(options.cache.as_deref())?;
     let experiment = Experiment::find(&options.experiment, &options.experiments)?;
     let wanted = &experiment.file.dataset;
@@ -276,9 +284,9 @@ fn prepare(options: &Options) -> Result<Prepared> {
         &cache,
     )?;
     if let Some(reason) = &found.fallback {
-        say!(
+        format.say(&format!(
             "\nMNIST is not here, so this is CURVES in its place, and the report's title says so.\n({reason})\n"
-        );
+        ));
     }
     let machine = machine(options.device, options.cohort)?;
     let mut resolved = Resolved::new(&experiment, &found, &machine)?;
@@ -324,7 +332,7 @@ fn plan(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
         found,
         resolved,
         store,
-    } = prepare(options)?;
+    } = prepare(options, format)?;
     let plan = &resolved.plan;
     let states = plan
         .runs()
@@ -339,19 +347,19 @@ fn plan(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
     if format == Format::Json {
         let runs: Vec<_> = states
             .iter()
-            .map(|(run, state)| serde_json::json!({"run-id": run.run_id, "arm": run.arm, "seed": run.seed, "state": describe(state)}))
+            .map(|(run, state)| entry(run, state))
             .collect();
         let protocols: Vec<_> = plan
             .protocols
             .iter()
             .enumerate()
-            .map(|(place, protocol)| serde_json::json!({"name": protocol.name, "hash": protocol.hash, "in-tuning": resolved.in_tuning(place), "runs": protocol.runs.len()}))
+            .map(|(place, protocol)| json!({"name": protocol.name, "hash": protocol.hash, "in-tuning": resolved.in_tuning(place), "runs": protocol.runs.len()}))
             .collect();
-        let answer = serde_json::json!({
+        let answer = json!({
             "name": plan.name, "data": plan.data, "jobs": jobs, "protocols": protocols, "runs": runs,
             "unfinished": left.runs, "seconds-left": seconds, "time-left": duration(seconds),
         });
-        println!("{answer}");
+        json(&answer);
         return Ok(());
     }
     println!("{}: {}", plan.name, plan.title.en);
@@ -404,33 +412,40 @@ fn plan(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
     Ok(())
 }
 
-fn train(options: &Options, asked: Option<u16>) -> Result<()> {
+fn train(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
     let jobs = jobs(asked);
     let Prepared {
         found,
         mut resolved,
         store,
-    } = prepare(options)?;
+    } = prepare(options, format)?;
     let _lock = store.lock()?;
     let left = left(&resolved, &store)?;
-    say!(
-        "{}: {} runs on {} ({}), {jobs} jobs",
-        resolved.plan.name,
-        left.of,
-        resolved.plan.data.name,
-        found.origin
-    );
+    let plan = &resolved.plan;
+    match format {
+        Format::Text => say!(
+            "{}: {} runs on {} ({}), {jobs} jobs",
+            plan.name,
+            left.of,
+            plan.data.name,
+            found.origin
+        ),
+        Format::Json => json(&json!({
+            "event": "begun", "name": plan.name, "data": plan.data, "origin": found.origin,
+            "fallback": found.fallback, "jobs": jobs, "runs": left.of, "unfinished": left.runs,
+        })),
+    }
 
+    let progress = Arc::new(Progress::new(left, format));
     let stop = Arc::new(AtomicBool::new(false));
-    let handler = stop.clone();
+    let (handler, sayer) = (stop.clone(), progress.clone());
     // A second Ctrl-C ends the program at once; a checkpoint is never half written.
     ctrlc::set_handler(move || {
         if handler.swap(true, Ordering::Relaxed) {
             std::process::exit(1);
         }
-        say!("stopping at the next update; what is evaluated is kept");
+        sayer.line("stopping at the next update; what is evaluated is kept");
     })?;
-    let progress = Progress::new(left);
     let summary = run(
         &mut resolved,
         &found.dataset,
@@ -446,7 +461,15 @@ fn train(options: &Options, asked: Option<u16>) -> Result<()> {
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted.into());
     }
-    write_tables(&store, &resolved, &found.dataset, &stop, false)?;
+    write_tables(&store, &resolved, &found.dataset, &stop, false, format)?;
+    let folder = store.folder();
+    if format == Format::Json {
+        json(&json!({
+            "event": "ended", "trained": summary.trained, "found": summary.found,
+            "diverged": summary.diverged, "failed": summary.failed, "folder": folder,
+        }));
+        return Ok(());
+    }
     say!(
         "{}: {} runs trained, {} found finished, {} diverged, {} failed",
         plan.name,
@@ -460,7 +483,7 @@ fn train(options: &Options, asked: Option<u16>) -> Result<()> {
             "every run was there already, nothing was trained; to train again, name another folder with --reports"
         );
     }
-    println!("{}", store.folder().display());
+    println!("{}", folder.display());
     Ok(())
 }
 
@@ -469,11 +492,18 @@ fn measure(options: &Options, again: bool) -> Result<()> {
         found,
         resolved,
         store,
-    } = prepare(options)?;
+    } = prepare(options, Format::Text)?;
     let _lock = store.lock()?;
     store.write_plan(&resolved.plan)?;
     let stop = AtomicBool::new(false);
-    write_tables(&store, &resolved, &found.dataset, &stop, again)?;
+    write_tables(
+        &store,
+        &resolved,
+        &found.dataset,
+        &stop,
+        again,
+        Format::Text,
+    )?;
     println!("{}", store.folder().display());
     Ok(())
 }
@@ -486,19 +516,26 @@ fn write_tables(
     dataset: &Dataset,
     stop: &AtomicBool,
     again: bool,
+    format: Format,
 ) -> Result<()> {
     let plan = &resolved.plan;
-    write_anchors(store, dataset, &plan.data.sha256, stop)?;
+    write_anchors(store, dataset, &plan.data.sha256, stop, format)?;
     let path = store.folder().join("cost.json");
     if again || read_json::<Cost>(&path).map_or(true, |cost| !cost.fits(plan)) {
-        say!("timing one update of every arm");
+        format.say("timing one update of every arm");
         write_json(&path, &measure_cost(resolved, &dataset.train)?)?;
     }
     Ok(())
 }
 
 /// Writes `anchors.json` where it is not there: from the cache, or computed.
-fn write_anchors(store: &Store, dataset: &Dataset, sha256: &str, stop: &AtomicBool) -> Result<()> {
+fn write_anchors(
+    store: &Store,
+    dataset: &Dataset,
+    sha256: &str,
+    stop: &AtomicBool,
+    format: Format,
+) -> Result<()> {
     let of_this_data = |path: &Path| {
         let anchors = read_json::<Anchors>(path).ok()?;
         (anchors.data_sha256 == sha256 && anchors.schema == SCHEMA).then_some(anchors)
@@ -511,9 +548,9 @@ fn write_anchors(store: &Store, dataset: &Dataset, sha256: &str, stop: &AtomicBo
     let anchors = match of_this_data(&cached) {
         Some(anchors) => anchors,
         None => {
-            say!(
+            format.say(
                 "computing the data set's own figures (mean image, principal components, \
-                 logistic principal components)"
+                 logistic principal components)",
             );
             let anchors = anchors(dataset, sha256, stop)?;
             write_json(&cached, &anchors)?;
@@ -541,7 +578,7 @@ fn write_export(
         .filter(|_| wanted == Spec::Mnist);
     let found = data::find(&wanted, data, variable.as_deref(), offline, &cache)?;
     let store = Store::new(&cache.join("export"), run_id, &cache);
-    let progress = Progress::new(Left::default());
+    let progress = Progress::new(Left::default(), Format::Text);
     let machine = match record.header.backend {
         Backend::Cpu => Machine::cpu(1),
         Backend::Cuda => Machine::cuda(None)?,
@@ -653,7 +690,7 @@ fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()
     Ok(())
 }
 
-fn status(name: Option<&str>, reports: &Path) -> Result<()> {
+fn status(name: Option<&str>, reports: &Path, format: Format) -> Result<()> {
     let folders: Vec<PathBuf> = match name {
         Some(name) => vec![reports.join(name)],
         None => {
@@ -679,34 +716,62 @@ fn status(name: Option<&str>, reports: &Path) -> Result<()> {
                 return Err(there.into());
             }
             Err(error) => {
-                println!("{error}");
                 damaged += 1;
+                match format {
+                    Format::Text => println!("{error}"),
+                    Format::Json => json(&json!({"folder": folder, "why": error.to_string()})),
+                }
                 continue;
             }
         };
         let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
         let store = Store::new(reports, &folder_name, Path::new(""));
+        // Protocols may share runs.
+        let mut seen = BTreeSet::new();
         let states: Vec<_> = plan
             .runs()
+            .filter(|run| seen.insert(&run.run_id))
             .map(|run| (run, store.state(&run.run_id)))
             .collect();
-        let finished = states
-            .iter()
-            .filter(|(_, state)| state.as_ref().is_ok_and(RunState::is_final))
-            .count();
-        println!(
+        let count = |is: &dyn Fn(&RunState) -> bool| {
+            let states = states.iter().flat_map(|(_, state)| state);
+            states.filter(|state| is(state)).count()
+        };
+        let finished = count(&RunState::is_final);
+        let diverged = count(&|state| matches!(outcome(state), Some(Outcome::Diverged { .. })));
+        let failed = count(&|state| matches!(outcome(state), Some(Outcome::Failed { .. })));
+        damaged += states.iter().filter(|(_, state)| state.is_err()).count();
+        if format == Format::Json {
+            let runs = states.iter().map(|(run, state)| match state {
+                Ok(state) => entry(run, state),
+                Err(error) => json!({
+                    "run-id": run.run_id, "arm": run.arm, "seed": run.seed,
+                    "state": "damaged", "why": error.to_string(),
+                }),
+            });
+            json(&json!({
+                "name": plan.name, "finished": finished, "of": states.len(),
+                "diverged": diverged, "failed": failed, "runs": runs.collect::<Vec<_>>(),
+            }));
+            continue;
+        }
+        let mut line = format!(
             "{}: {finished} of {} runs finished",
             plan.name,
             states.len()
         );
+        if diverged > 0 {
+            line += &format!(", {diverged} of them diverged");
+        }
+        if failed > 0 {
+            line += &format!("; {failed} failed and will be tried again");
+        }
+        println!("{line}");
         for (run, state) in &states {
             let state = match state {
                 Ok(state) if name.is_some() => describe(state),
                 Ok(_) => continue,
-                Err(error) => {
-                    damaged += 1;
-                    error.to_string()
-                }
+                Err(error) => error.to_string(),
             };
             println!(
                 "  {}  {:<24} seed {:<4} {state}",
@@ -720,6 +785,29 @@ fn status(name: Option<&str>, reports: &Path) -> Result<()> {
     }
 }
 
+/// How a run ended, where it did.
+fn outcome(state: &RunState) -> Option<&Outcome> {
+    match state {
+        RunState::Finished(record) => record.end.as_ref().map(|end| &end.outcome),
+        RunState::Begun(_) | RunState::Missing => None,
+    }
+}
+
+/// A run and its state, for a program.
+fn entry(run: &PlannedRun, state: &RunState) -> Value {
+    let (name, record) = match state {
+        RunState::Missing => ("missing", None),
+        RunState::Begun(record) => ("begun", Some(record)),
+        RunState::Finished(record) => ("finished", Some(record)),
+    };
+    let last = record.and_then(|record| record.evaluations.last());
+    json!({
+        "run-id": run.run_id, "arm": run.arm, "seed": run.seed, "state": name,
+        "outcome": outcome(state), "epoch": last.map(|last| last.epoch),
+        "error": last.and_then(Evaluation::error),
+    })
+}
+
 fn describe(state: &RunState) -> String {
     let error = |record: &RunRecord| match record.evaluations.last().and_then(Evaluation::error) {
         Some(error) => format!("error {error:.3}"),
@@ -731,7 +819,7 @@ fn describe(state: &RunState) -> String {
             "begun, {} epochs done",
             record.evaluations.len().saturating_sub(1)
         ),
-        RunState::Finished(record) => match record.end.as_ref().map(|end| &end.outcome) {
+        RunState::Finished(record) => match outcome(state) {
             Some(Outcome::Diverged { epoch }) => format!("diverged at epoch {epoch}"),
             Some(Outcome::Stopped { epoch }) => {
                 format!("stopped after epoch {epoch}, {}", error(record))

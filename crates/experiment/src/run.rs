@@ -13,6 +13,7 @@ use adamix_record::{
     PlannedRun, RunRecord, SCHEMA, SEMANTICS_VERSION, Samples, sha256_hex,
 };
 use candle_core::{DType, Tensor};
+use serde::Serialize;
 
 use crate::plan::{Series, SeriesArm};
 use crate::starts;
@@ -28,13 +29,31 @@ pub(crate) const EVALUATION_BATCH: usize = 500;
 /// Test images whose codes are recorded.
 const CODES: usize = 2_000;
 
-/// What happens while an experiment runs.
-#[derive(Debug)]
+/// What happens while an experiment runs. `adamix run --format json` writes them
+/// out, an object each: the variant is `event`, a run is its `run-id`, `arm`
+/// and `seed`, and all else has the names and the form that it has in a record.
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "event",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Event<'a> {
+    /// These runs are next: those of a protocol, or of one rung of its tuning.
+    #[serde(skip)]
+    Round(&'a [Job]),
     /// A run's record was there already.
-    Skipped(&'a PlannedRun),
+    Skipped {
+        /// The run.
+        #[serde(flatten)]
+        run: &'a PlannedRun,
+    },
     /// A run's record was copied from another experiment's folder.
-    Adopted(&'a PlannedRun),
+    Adopted {
+        /// The run.
+        #[serde(flatten)]
+        run: &'a PlannedRun,
+    },
     /// A seed's pre-trained start was in the cache.
     StartCached {
         /// The seed.
@@ -71,6 +90,7 @@ pub enum Event<'a> {
     /// A run began, or goes on after `done` of `epochs` epochs.
     RunBegun {
         /// The run.
+        #[serde(flatten)]
         run: &'a PlannedRun,
         /// Epochs done.
         done: u64,
@@ -80,6 +100,7 @@ pub enum Event<'a> {
     /// A run was evaluated.
     RunEvaluated {
         /// The run.
+        #[serde(flatten)]
         run: &'a PlannedRun,
         /// Epochs in all.
         epochs: u64,
@@ -89,11 +110,13 @@ pub enum Event<'a> {
     /// A run came as far as it was to go for now: see [`Until::Pause`].
     RunPaused {
         /// The run.
+        #[serde(flatten)]
         run: &'a PlannedRun,
     },
     /// A run ended.
     RunEnded {
         /// The run.
+        #[serde(flatten)]
         run: &'a PlannedRun,
         /// How.
         outcome: &'a Outcome,
@@ -107,6 +130,7 @@ pub enum Event<'a> {
         runs: usize,
     },
     /// So much arithmetic was done: see [`Work`](crate::Work).
+    #[serde(skip)]
     Work(f64),
 }
 
@@ -222,6 +246,7 @@ impl Session<'_> {
         summary: &mut Summary,
     ) -> Result<()> {
         let Self { stop, event, .. } = self;
+        event(Event::Round(&jobs));
         let mut pending = Vec::new();
         for job in jobs {
             match finished(self.store, &series.machine, &job, event)? {
@@ -349,12 +374,12 @@ fn finished(
         }
         // A process killed at the wrong moment may have left it.
         store.remove_checkpoint(&run.run_id);
-        event(Event::Skipped(run));
+        event(Event::Skipped { run });
         return Ok(Some(record));
     }
     let adopted = store.adopt(&run.run_id, &Rounding::on(machine), &far_enough)?;
     if adopted.is_some() {
-        event(Event::Adopted(run));
+        event(Event::Adopted { run });
     }
     Ok(adopted)
 }

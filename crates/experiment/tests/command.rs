@@ -266,6 +266,44 @@ fn a_diverging_arm_is_recorded_and_the_others_finish() {
             Outcome::Diverged { epoch: 1 }
         ]
     );
+
+    // The status says so, and what failed is not finished.
+    let status = text(&place.run(&["status", "wild"]).stdout);
+    let line = "wild: 4 of 4 runs finished, 2 of them diverged\n";
+    assert!(status.starts_with(line), "{status}");
+    assert_eq!(
+        status.matches("diverged at epoch 1\n").count(),
+        2,
+        "{status}"
+    );
+    let id = &place.records("wild")[0].header.run_id;
+    let path = place.path(&format!("reports/wild/runs/{id}.jsonl"));
+    let record = std::fs::read_to_string(&path).unwrap();
+    let (how, failed) = (
+        "{\"how\":\"completed\"}",
+        "{\"how\":\"failed\",\"why\":\"no memory\"}",
+    );
+    assert!(record.contains(how));
+    std::fs::write(&path, record.replace(how, failed)).unwrap();
+    let status = text(&place.run(&["status", "wild"]).stdout);
+    let line = "wild: 3 of 4 runs finished, 2 of them diverged; 1 failed and will be tried again\n";
+    assert!(status.starts_with(line), "{status}");
+    assert!(status.contains("failed: no memory\n"), "{status}");
+    let json = place.run(&["status", "wild", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["finished"], 3);
+    assert_eq!(json["diverged"], 2);
+    assert_eq!(json["failed"], 1);
+    assert_eq!(json["runs"][0]["outcome"]["why"], "no memory");
+    assert_eq!(json["runs"][2]["outcome"]["epoch"], 1);
+    // It is tried again.
+    let again = place.run(&["run", "wild.toml"]);
+    let line = "1 runs trained, 3 found finished, 2 diverged, 0 failed";
+    assert!(
+        text(&again.stderr).contains(line),
+        "{}",
+        text(&again.stderr)
+    );
 }
 
 #[test]

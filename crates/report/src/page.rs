@@ -15,7 +15,7 @@ use crate::figures::{Figure, Figures, ProtocolFigures};
 use crate::findings::{Finding, control_paragraphs, findings, uncounted};
 use crate::load::{Experiment, Run, State, Study};
 use crate::number::{
-    self, ARM, EPOCH, Noun, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
+    self, ARM, EPOCH, Noun, ROUND, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
     one_by_one, slug,
 };
 use crate::provenance::Provenance;
@@ -631,12 +631,19 @@ pub(crate) fn summary(experiment: &Experiment) -> String {
         }
         for finding in &findings {
             let claim = &finding.claim;
+            let unit = match claim.statistic {
+                Statistic::UpdateCost => ROUND,
+                Statistic::FinalError | Statistic::MeanError => SEED,
+            };
+            let compared = finding.compared.iter().map(|compared| compared.estimate.n);
+            let over = compared.min().map(|n| format!("; {}", count(n, unit).en));
             text += &format!(
-                "  {} {:claims$}  {:verdicts$}  {}\n",
+                "  {} {:claims$}  {:verdicts$}  {}{}\n",
                 claim.id,
                 claim.text.en,
                 finding.verdict.name().en,
-                finding.effect.en
+                finding.effect.en,
+                over.unwrap_or_default()
             );
         }
         if study.registration.name().is_some() && !study.registration.holds() {

@@ -66,9 +66,15 @@ impl Place {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_adamix"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_adamix"));
+        command.args(arguments);
         command
-            .args(arguments)
+    }
+
+    /// Another program in this place.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command
             .current_dir(self.folder.path())
             .env_remove("ADAMIX_DATA")
             .env("ADAMIX_CACHE", self.path("cache"));
