@@ -1,16 +1,21 @@
 //! Median |g| of the weights against `K`, layer by layer: whether a rule that
 //! divides by the root of `K + g^2` does anything that a constant rate does not.
 
-use adamix_record::{Role, Text, text};
+use adamix_record::{Role, RunId, Text, text};
 
-use super::chart::{Curve, Style, data, over_epochs};
+use super::chart::{Curve, Style, data, over_epochs, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::{ArmRuns, Study};
 use crate::number::{percent, significant};
+use crate::provenance::Provenance;
 use crate::statistics::median;
 
-pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
+pub(super) fn figure(
+    name: &str,
+    study: &Study,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let Some(arm) = study.only(Role::Adamix).or_else(|| study.arms.first()) else {
         return Ok(None);
     };
@@ -25,8 +30,8 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
         .any(|rule| arm.arm.weights["rule"] == *rule);
     let words = Words {
         title: text!(
-            "Median gradient size against the constant K",
-            "梯度大小的中位数与常数 K"
+            "Are the gradients large beside the constant K?",
+            "梯度与常数 K 相比是否够大？"
         ),
         caption: text!(
             "Median size |g| of the weights' gradients in the last update of each epoch, by \
@@ -47,16 +52,21 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
             points: epochs.into_iter().map(|epoch| (epoch, root)).collect(),
             band: Vec::new(),
             seeds: Vec::new(),
+            runs: Vec::new(),
         });
     }
     let y = text!("median |g|", "|g| 的中位数");
     let draw = |width| over_epochs(name, &y, &curves, width);
-    let data = data([&text!("epoch", "轮"), &y], &curves);
-    Ok(Some(Figure::new(name, words, draw)?.with(data)))
+    let titles = [&text!("epoch", "轮"), &y];
+    let data = data(titles, &curves, provenance);
+    let figure = Figure::new(name, words, series(titles, &curves), draw)?;
+    Ok(Some(figure.with(data)))
 }
 
 fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
     let records = || arm.runs.iter().filter_map(|run| run.record.as_ref());
+    let with_record = arm.runs.iter().filter(|run| run.record.is_some());
+    let runs: Vec<RunId> = with_record.map(|run| run.id.clone()).collect();
     let count = records()
         .flat_map(|r| r.diagnostics.iter().map(|d| d.layers.len()))
         .max()
@@ -79,6 +89,7 @@ fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
                 points: medians,
                 band: Vec::new(),
                 seeds: Vec::new(),
+                runs: runs.clone(),
             })
         })
         .collect()
