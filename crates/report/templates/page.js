@@ -75,7 +75,9 @@
       program.platform, program.kernel, program.rustc].filter(Boolean).join(', ');
     const settings = ['protocol', 'weights', 'biases']
       .map((part, i) => [part, known.settings[run.settings[i]]]);
-    add(both('record', '记录'), run.record && make('a', { href: run.record }, code(run.record)));
+    // Left out where it is the usual one.
+    const record = run.record === undefined ? `runs/${run.id}.jsonl` : run.record;
+    add(both('record', '记录'), record && make('a', { href: record }, code(record)));
     add(both('state', '状态'), say(known.states[run.state]));
     add(both('arm', '方法'), say(known.arms[run.arm]));
     add(both('protocol', '方案'), say(known.protocols[run.protocol]?.label));
@@ -251,7 +253,11 @@
       plot.addEventListener('blur', () => show(of, -1));
       plot.addEventListener('keydown', (event) => {
         if (event.altKey || event.ctrlKey || event.metaKey) return;
-        if (event.key === 'Enter') return void open(runs(of.at));
+        if (event.key === 'Enter') {
+          // Else the same key presses the dialog's first button.
+          event.preventDefault();
+          return void open(runs(of.at));
+        }
         const to = event.key === 'Escape' ? -1 : step(of, event.key);
         if (to === null) return;
         event.preventDefault();

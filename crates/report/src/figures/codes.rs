@@ -76,10 +76,10 @@ pub(super) fn figure(
             "The {units}-unit code of test images on its first two principal directions, a panel \
              an arm, seed {seed}: each glyph is an image with the digit that it shows, a large one \
              the median of its digit. Directions and scales are each arm's own. Drawn are the \
-             first {drawn} images of each digit; all {n} are in report.json and in the share below.",
+             first {drawn} images of each digit; all {n} are in report.json and in the share above.",
             "测试图像的 {units} 单元编码在其前两个主方向上的投影，每种方法一格，随机种子 {seed}：每个字形为一幅图像\
              及其数字，大字形为该数字的中位位置。方向与尺度各方法自定。每个数字只画前 {drawn} 幅；全部 {n} 幅见 \
-             report.json，并计入下述比例。",
+             report.json，并计入上述比例。",
             units,
             seed,
             drawn = DRAWN,

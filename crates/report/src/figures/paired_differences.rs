@@ -195,7 +195,8 @@ fn draw(
             .set_all_tick_mark_size(4 * PX)
             .label_style(ink(INK))
             .x_labels(if wide { 8 } else { 5 })
-            .x_label_formatter(&|value| bound(*value))
+            // A tick at 0 comes out beside it by a rounding.
+            .x_label_formatter(&|value| bound((1e9 * value).round() / 1e9))
             .x_desc(coded(&text!(
                 "relative difference of the final test error",
                 "最终测试误差的相对差"

@@ -174,7 +174,7 @@ fn draw(name: &str, points: &[Point], width: Width) -> Result<String> {
         let title = text!("billion operations a second", "每秒运算次数（十亿）");
         area.draw_text(&coded(&title), &ink(INK), (4 * PX, above - 26 * PX))?;
         let at = |x: f64, y: f64| chart.plotting_area().map_coordinate(&(x, y));
-        // Lines of equal bytes a second, each named where it leaves the frame.
+        // Lines of equal bytes a second.
         let bandwidths = up.start / across.end..up.end / across.start;
         for bandwidth in ticks(&bandwidths, 6) {
             let from = across.start.max(up.start / bandwidth);
@@ -183,17 +183,14 @@ fn draw(name: &str, points: &[Point], width: Width) -> Result<String> {
                 continue;
             }
             let ends = vec![at(from, bandwidth * from), at(to, bandwidth * to)];
-            let (x, y) = ends[1];
+            let (x, y) = ends[0];
             Style::GUIDE.line(area, ends)?;
             let amount = digits(bandwidth, 3);
             let name = text!("{amount} GB/s", "{amount} GB/s", amount);
-            let top = at(across.start, up.end).1;
-            let place = if y <= top + LINE {
-                (x - 6 * PX, y + LINE / 2)
-            } else {
-                (x - 4 * PX, y - LINE / 2)
-            };
-            label_in(area, &name, INK, place, HPos::Right)?;
+            // Below the line, where it enters the frame.
+            let foot = at(across.start, up.start).1;
+            let place = (x + 22 * PX, y.min(foot - LINE / 2));
+            label_in(area, &name, INK, place, HPos::Left)?;
         }
         let places: Vec<(i32, i32)> = points
             .iter()

@@ -10,7 +10,7 @@ use super::language::coded;
 use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::load::Study;
-use crate::number::{in_a_row, percent, range, significant};
+use crate::number::{bound, in_a_row, percent, range, significant};
 use crate::provenance::Provenance;
 use crate::statistics::{
     Estimate, MedianInterval, Survival, TimeToTarget, kaplan_meier, median_interval, share_interval,
@@ -73,7 +73,7 @@ pub(super) fn figure(
              始终未达目标的运行按删失处理：仍计入比例的分母；末端为箭头的横条延伸到最后一轮之后。",
             target = crate::number::error(target),
             worst,
-            coverage = percent(coverage),
+            coverage = bound(coverage),
         ),
         description: description(&rows, study.epochs()),
     };

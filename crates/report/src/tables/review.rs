@@ -31,6 +31,16 @@ impl Answer {
         }
     }
 
+    /// As evidence for a badge.
+    fn evidence(self) -> Text {
+        match self {
+            Self::Yes => text!("yes", "有"),
+            Self::InPart => text!("in part", "部分"),
+            Self::No => text!("none in the records", "记录中没有"),
+            Self::DoesNotApply => text!("does not apply", "不适用"),
+        }
+    }
+
     fn given(yes: bool) -> Self {
         if yes { Self::Yes } else { Self::No }
     }
@@ -46,13 +56,14 @@ pub(crate) fn checklist(experiment: &Experiment) -> Table {
              by NeurIPS), its items in our own short words, answered from these records.",
             "机器学习可重复性清单（Pineau 等，2.0 版，NeurIPS 采用）；条目为我们的简短转述，依据这些记录作答。"
         ),
-        text!("item", "条目"),
+        [text!("item", "条目"), text!("answered", "回答")],
+        Answer::name,
     );
     algorithms(experiment, &mut items);
     data(experiment, &mut items);
     code(experiment, &mut items);
     results(experiment, &mut items);
-    items.0
+    items.table
 }
 
 fn algorithms(experiment: &Experiment, items: &mut Items) {
@@ -272,7 +283,6 @@ fn code(experiment: &Experiment, items: &mut Items) {
         ),
         "table-runs",
     );
-    let command = &experiment.plan.command;
     items.add(
         text!(
             "Code: results with the exact command for them",
@@ -280,9 +290,8 @@ fn code(experiment: &Experiment, items: &mut Items) {
         ),
         Answer::Yes,
         text!(
-            "This page, made by: {command}.",
-            "本页，由以下命令生成：{command}。",
-            command
+            "This page; the command stands under Records.",
+            "本页；命令见“记录”一节。"
         ),
         "records",
     );
@@ -452,7 +461,8 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
              1.1). Badges are awarded by reviewers; none is claimed here.",
             "本报告就 ACM 成果评审（1.1 版）各徽章所能给出的依据。徽章由评审人授予，此处不主张任何一项。"
         ),
-        text!("badge", "徽章"),
+        [text!("badge", "徽章"), text!("evidence", "依据")],
+        Answer::evidence,
     );
     items.add(
         text!("Artifacts Available", "成果可获取（Artifacts Available）"),
@@ -509,10 +519,10 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
         text!("Results Reproduced", "结果已复现（Results Reproduced）"),
         Answer::No,
         text!(
-            "This takes another team with these artifacts. The records come from {machines} \
-             combination(s) of program and machine and do not say who ran them. The checksum of \
+            "This takes another team with these artifacts. Programs and machines that wrote \
+             the records: {machines}; who ran them they do not say. The checksum of \
              each run's final weights lets another team compare to the bit.",
-            "这需要另一团队使用这些成果。记录来自 {machines} 种程序与机器的组合，未说明由谁运行。每次运行最终权重的\
+            "这需要另一团队使用这些成果。写入记录的程序与机器：{machines} 种；未说明由谁运行。每次运行最终权重的\
              校验和可供另一团队逐位比较。",
             machines,
         ),
@@ -547,31 +557,39 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
         ),
         "verdicts",
     );
-    items.0
+    items.table
 }
 
-/// A table of items under way.
-struct Items(Table);
+/// A table of items under way, and how it writes an answer.
+struct Items {
+    table: Table,
+    write: fn(Answer) -> Text,
+}
 
 impl Items {
-    fn new(name: &str, caption: Text, item: Text) -> Self {
-        Self(Table::new(
-            name,
-            caption,
-            vec![
-                words(item),
-                words(text!("answered", "回答")),
-                words(text!("from the records", "依据记录")),
-                words(text!("place", "位置")),
-            ],
-        ))
+    fn new(
+        name: &str,
+        caption: Text,
+        [item, answer]: [Text; 2],
+        write: fn(Answer) -> Text,
+    ) -> Self {
+        let columns = vec![
+            words(item),
+            words(answer),
+            words(text!("from the records", "依据记录")),
+            words(text!("place", "位置")),
+        ];
+        Self {
+            table: Table::new(name, caption, columns),
+            write,
+        }
     }
 
     /// `place` is the id of an element of the page.
     fn add(&mut self, item: Text, answer: Answer, evidence: Text, place: &str) {
-        self.0.rows.push(vec![
+        self.table.rows.push(vec![
             item.into(),
-            answer.name().into(),
+            (self.write)(answer).into(),
             evidence.into(),
             Cell {
                 place: Some(place.to_owned()),

@@ -216,7 +216,10 @@ fn registration(folder: &std::path::Path) -> String {
     let page = render(folder).expect("a report").html;
     let of = |from, to| both_between(&page, from, to);
     let verdicts = of("<h2 id=\"verdicts-heading\"", "<div class=\"sure\"");
-    format!("{verdicts}\n\n{}", of("<div class=\"registered\"", "</div>"))
+    format!(
+        "{verdicts}\n\n{}",
+        of("<div class=\"registered\"", "</div>")
+    )
 }
 
 #[test]
