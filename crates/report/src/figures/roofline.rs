@@ -1,5 +1,6 @@
-//! What bounds an update: its arithmetic beside the bytes that it moves, as
-//! declared, and the speed that was measured.
+//! An update's place on a roofline: its arithmetic beside the bytes that it
+//! moves, as declared, and the speed that was measured. Where the roof is, the
+//! records do not say.
 
 use adamix_record::{Cost, Text, UpdateCost, UpdateTimes, text};
 use plotters::prelude::*;
@@ -62,8 +63,8 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
         .collect();
     let words = Words {
         title: text!(
-            "Is an update bound by memory or by arithmetic?",
-            "一次更新受限于内存还是算术？"
+            "How many operations and bytes a second does an update reach?",
+            "一次更新每秒达到多少次运算、多少字节？"
         ),
         caption: text!(
             "Each mark is the update of one arm on {machine}: across, its declared arithmetic \
