@@ -83,6 +83,9 @@ pub(crate) fn json(table: &Table) -> Value {
         if let Some(source) = cell.source {
             value["source"] = json!(source);
         }
+        if let Some(place) = &cell.place {
+            value["place"] = json!(place);
+        }
         value
     };
     let row = |row: &Vec<Cell>| row.iter().map(cell).collect::<Vec<_>>();

@@ -60,8 +60,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Report {
     /// The page: one file that loads nothing else.
     pub html: String,
-    /// The figures as SVG by name; `name.svg` is the file.
-    pub figures: BTreeMap<String, String>,
+    /// The figures by file name: each as SVG and PDF.
+    pub figures: BTreeMap<String, Vec<u8>>,
     /// The tables by file name: each as CSV, JSON and LaTeX.
     pub tables: BTreeMap<String, String>,
     /// All of it for machines, under `report.schema.json`.
@@ -77,41 +77,43 @@ pub struct Report {
 /// the error names the file and the remedy.
 pub fn render(folder: &Path) -> Result<Report> {
     let experiment = load::experiment(folder)?;
-    let figures = figures::Figures::draw(&experiment)?;
-    let shown = page::show(&experiment, &figures)?;
+    let provenance = provenance::Provenance::of(&experiment);
+    let drawn = figures::Figures::draw(&experiment, &provenance)?;
+    let shown = page::show(&experiment, &drawn, provenance)?;
     let mut tables = BTreeMap::new();
     for table in &shown.tables {
         for (ending, text) in export::files(table)? {
             tables.insert(format!("{}.{ending}", table.name), text);
         }
     }
+    let mut figures = BTreeMap::new();
+    for figure in drawn.all() {
+        figures.insert(
+            format!("{}.svg", figure.name),
+            figure.file.clone().into_bytes(),
+        );
+        figures.insert(format!("{}.pdf", figure.name), figure.pdf()?);
+    }
     Ok(Report {
-        json: machine::json(&experiment, &figures, &shown)?,
+        json: machine::json(&experiment, &drawn, &shown)?,
         html: shown.html,
         tables,
         summary: page::summary(&experiment),
-        figures: figures
-            .all()
-            .map(|figure| (figure.name.clone(), figure.file.clone()))
-            .collect(),
+        figures,
     })
 }
 
 impl Report {
-    /// Writes `index.html`, `report.json`, `figures/*.svg` and `tables/*` into
+    /// Writes `index.html`, `report.json`, `figures/*` and `tables/*` into
     /// `folder`, and removes figures and tables of an earlier rendering that are
     /// no more. A reader never sees half a file.
     ///
     /// # Errors
     /// Where a file cannot be written; the error names it.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let figures = self.figures.iter();
-        let figures: BTreeMap<String, &String> = figures
-            .map(|(name, svg)| (format!("{name}.svg"), svg))
-            .collect();
-        let tables = self.tables.iter();
-        let tables = tables.map(|(name, text)| (name.clone(), text)).collect();
-        write_all(&folder.join("figures"), &figures, &["svg"])?;
+        let bytes = |(name, text): (&String, &String)| (name.clone(), text.clone().into_bytes());
+        let tables = self.tables.iter().map(bytes).collect();
+        write_all(&folder.join("figures"), &self.figures, &["svg", "pdf"])?;
         write_all(&folder.join("tables"), &tables, &["csv", "json", "tex"])?;
         write_atomically(&folder.join("report.json"), self.json.as_bytes())?;
         write_atomically(&folder.join("index.html"), self.html.as_bytes())?;
@@ -120,10 +122,10 @@ impl Report {
 }
 
 /// Writes these files, and removes others with one of these endings.
-fn write_all(folder: &Path, files: &BTreeMap<String, &String>, endings: &[&str]) -> Result<()> {
+fn write_all(folder: &Path, files: &BTreeMap<String, Vec<u8>>, endings: &[&str]) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    for (name, text) in files {
-        write_atomically(&folder.join(name), text.as_bytes())?;
+    for (name, bytes) in files {
+        write_atomically(&folder.join(name), bytes)?;
     }
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();

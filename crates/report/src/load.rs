@@ -13,6 +13,7 @@ use adamix_record::{
 };
 use serde_json::{Value, json};
 
+use crate::number::listed;
 use crate::registration::Registration;
 use crate::{Error, Result};
 
@@ -771,6 +772,28 @@ fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<Text> {
             "有的记录出自由改动过、未提交的源码构建的程序。"
         ));
     }
+    let machines: BTreeSet<&str> = studies
+        .iter()
+        .flat_map(Study::all_runs)
+        .filter_map(|run| run.record.as_ref())
+        .map(|record| {
+            let environment = &record.header.environment;
+            environment
+                .gpu
+                .as_ref()
+                .unwrap_or(&environment.processor)
+                .as_str()
+        })
+        .collect();
+    if machines.len() > 1 {
+        let machines: Vec<&str> = machines.into_iter().collect();
+        notes.push(text!(
+            "Records come from several machines: {machines}. Errors are compared across them; \
+             times are not, and come from cost.json alone.",
+            "记录来自多台机器：{machines}。误差跨机器比较；用时不跨机器比较，只取自 cost.json。",
+            machines = listed(&machines),
+        ));
+    }
     if !plan.data.canonical {
         notes.push(text!(
             "The data set calls itself {name}, but its checksum is not the published one.",
@@ -937,6 +960,15 @@ impl Study {
     /// would make the arm look better than it is, so none of them counts.
     pub(crate) fn lacks_mean_image(&self, arm: &ArmRuns) -> bool {
         arm.diverged() > 0 && self.mean_image_error.is_none()
+    }
+}
+
+impl TuningRuns {
+    /// The ids of all its runs that have a record.
+    pub(crate) fn runs(&self) -> Vec<RunId> {
+        let runs = self.candidates.iter().flatten();
+        let with_record = runs.filter(|run| run.record.is_some());
+        with_record.map(|run| run.id.clone()).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::load::{Experiment, Study};
 use crate::page::Shown;
 
 /// Version of the form, as `report.schema.json` describes it.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 pub(crate) fn json(
     experiment: &Experiment,
@@ -33,12 +33,14 @@ pub(crate) fn json(
         })
     });
     let figure = |figure: &Figure| {
+        let files = ["svg", "pdf"].map(|ending| format!("figures/{}.{ending}", figure.name));
         json!({
             "name": figure.name,
-            "file": format!("figures/{}.svg", figure.name),
+            "files": files,
             "title": figure.words.title,
             "caption": figure.words.caption,
             "description": figure.words.description,
+            "series": figure.series,
         })
     };
     let report = json!({

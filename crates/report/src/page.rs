@@ -21,7 +21,7 @@ use crate::number::{
 use crate::provenance::Provenance;
 use crate::readings::{changes, deciding, reading};
 use crate::statistics::RESAMPLES;
-use crate::tables::{self, Cell as TableCell, Column, Gallery, Table};
+use crate::tables::{self, Cell as TableCell, Column, Table};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
 pub(crate) const STYLE: &str = include_str!("../templates/style.css");
@@ -38,6 +38,8 @@ struct Page<'a> {
     curves: String,
     title: Text,
     tested: Text,
+    /// What the short names of arms stand for.
+    short_names: Text,
     claims: Vec<Claim<'a>>,
     protocols: Vec<Protocol<'a>>,
     /// Number of protocols that decide, and so stand side by side at the top.
@@ -45,13 +47,15 @@ struct Page<'a> {
     sure: Text,
     runs_line: Text,
     readings: Option<Readings<'a>>,
-    costs: Vec<Cost>,
+    costs: Vec<Cost<'a>>,
     /// Ids of the claims about each statistic, in brackets.
     claimed: Claimed,
     mean_image_error: Option<String>,
     reference: Option<TableView>,
     analysis: Analysis<'a>,
     assumptions: TableView,
+    checklist: TableView,
+    artifacts: TableView,
     coverage: TableView,
     resamples: String,
     notes: &'a [Text],
@@ -136,7 +140,8 @@ struct Protocol<'a> {
     final_differences: Option<TableView>,
     convergence: Option<TableView>,
     area_differences: Option<TableView>,
-    gallery: Option<Gallery>,
+    /// Name of the table of all curves, which is in files only.
+    curves: Option<String>,
     control: Vec<Text>,
     ablation: Option<TableView>,
     tuning: Option<TableView>,
@@ -169,12 +174,13 @@ struct ReadingCell {
 
 /// The cost of the arms of protocols that share it.
 #[derive(Serialize)]
-struct Cost {
+struct Cost<'a> {
     /// Empty where there is only one.
     protocols: Text,
     disagreements: Vec<Text>,
     declared: TableView,
     measured: TableView,
+    roofline: Option<&'a Figure>,
 }
 
 /// A table as the template shows it.
@@ -203,6 +209,7 @@ struct CellView {
     /// Places of the runs behind it, where they are not those of the row.
     runs: String,
     source: Option<&'static str>,
+    place: Option<String>,
 }
 
 /// Takes the tables of the page down as they are shown.
@@ -227,6 +234,13 @@ impl Shelf<'_> {
         };
         self.tables.borrow_mut().push(table);
         view
+    }
+
+    /// Takes a table down that lies beside the page only, and gives its name.
+    fn keep(&self, table: Table) -> String {
+        let name = table.name.clone();
+        self.tables.borrow_mut().push(table);
+        name
     }
 
     fn show_any(&self, table: Option<Table>) -> Option<TableView> {
@@ -255,6 +269,7 @@ impl Shelf<'_> {
                         String::new()
                     },
                     source: cell.source,
+                    place: cell.place.clone(),
                 })
                 .collect(),
             runs: shared,
@@ -271,10 +286,14 @@ pub(crate) struct Shown<'a> {
 }
 
 /// The page, and what is in it.
-pub(crate) fn show<'a>(experiment: &'a Experiment, figures: &Figures) -> Result<Shown<'a>> {
+pub(crate) fn show<'a>(
+    experiment: &'a Experiment,
+    figures: &Figures,
+    provenance: Provenance<'a>,
+) -> Result<Shown<'a>> {
     let plan = &experiment.plan;
     let shelf = Shelf {
-        provenance: Provenance::of(experiment),
+        provenance,
         tables: RefCell::default(),
     };
     let title = title(experiment);
@@ -287,10 +306,11 @@ pub(crate) fn show<'a>(experiment: &'a Experiment, figures: &Figures) -> Result<
         curves: figures.curves(),
         title: title.clone(),
         tested: tested(experiment),
+        short_names: short_names(experiment),
         claims: claims(experiment, &shelf),
         protocols: headline
             .map(|(study, figures)| protocol(experiment, study, figures, &shelf))
-            .collect::<Result<_>>()?,
+            .collect(),
         deciding: experiment.deciding().count(),
         sure: how_sure(experiment),
         runs_line: match experiment.backend {
@@ -303,7 +323,7 @@ pub(crate) fn show<'a>(experiment: &'a Experiment, figures: &Figures) -> Result<
             ),
         },
         readings: readings(experiment, figures, &shelf),
-        costs: costs(experiment, &shelf),
+        costs: costs(experiment, figures, &shelf),
         claimed: Claimed {
             final_error: claimed(experiment, Statistic::FinalError),
             mean_error: claimed(experiment, Statistic::MeanError),
@@ -319,6 +339,8 @@ pub(crate) fn show<'a>(experiment: &'a Experiment, figures: &Figures) -> Result<
             zh: paragraphs(&plan.analysis.zh),
         },
         assumptions: shelf.show(tables::assumptions(experiment)),
+        checklist: shelf.show(tables::checklist(experiment)),
+        artifacts: shelf.show(tables::artifacts(experiment)),
         coverage: shelf.show(tables::coverage()),
         resamples: grouped(RESAMPLES as u64),
         notes: &experiment.notes,
@@ -436,9 +458,9 @@ fn protocol<'a>(
     study: &'a Study,
     figures: &'a ProtocolFigures,
     shelf: &Shelf<'_>,
-) -> Result<Protocol<'a>> {
+) -> Protocol<'a> {
     let differences = |statistic| shelf.show_any(tables::differences(experiment, study, statistic));
-    Ok(Protocol {
+    Protocol {
         slug: slug(&study.protocol.name),
         label: study.label(),
         decides: experiment
@@ -452,11 +474,11 @@ fn protocol<'a>(
         final_differences: differences(Statistic::FinalError),
         convergence: shelf.show_any(tables::convergence(study)),
         area_differences: differences(Statistic::MeanError),
-        gallery: tables::gallery(study)?,
+        curves: tables::curves(study).map(|table| shelf.keep(table)),
         control: control_paragraphs(experiment, study),
         ablation: shelf.show_any(tables::ablation(study)),
         tuning: shelf.show_any(tables::tuning(study)),
-    })
+    }
 }
 
 /// `None` where the plan has no open detail.
@@ -529,31 +551,17 @@ fn reading_cell(experiment: &Experiment, study: &Study, shelf: &Shelf<'_>) -> Re
     }
 }
 
-/// One entry for headline protocols whose arms cost the same; one that holds
-/// fewer of them goes with it.
-fn costs(experiment: &Experiment, shelf: &Shelf<'_>) -> Vec<Cost> {
+/// One entry for headline protocols whose arms cost the same.
+fn costs<'a>(experiment: &Experiment, figures: &'a Figures, shelf: &Shelf<'_>) -> Vec<Cost<'a>> {
     let Some(cost) = &experiment.cost else {
         return Vec::new();
     };
-    let key = |study: &Study| -> Vec<_> {
-        let arms = study.arms.iter();
-        let of = |arm: &crate::load::ArmRuns| Some((arm.label().clone(), arm.cost.clone()?));
-        arms.filter_map(of).collect()
-    };
-    let mut alike: Vec<(Vec<_>, Vec<&Study>)> = Vec::new();
-    for study in experiment.headline() {
-        let key = key(study);
-        let held = |found: &Vec<_>| key.iter().all(|arm| found.contains(arm));
-        match alike.iter_mut().find(|(found, _)| held(found)) {
-            Some((_, studies)) => studies.push(study),
-            None if key.is_empty() => {}
-            None => alike.push((key, vec![study])),
-        }
-    }
+    let alike = tables::alike_in_cost(experiment);
     let alone = alike.len() == 1;
     alike
         .iter()
-        .filter_map(|(_, studies)| {
+        .zip(&figures.rooflines)
+        .filter_map(|(studies, roofline)| {
             let study = *studies.first()?;
             let labels: Vec<&Text> = studies.iter().map(|study| study.label()).collect();
             Some(Cost {
@@ -565,6 +573,7 @@ fn costs(experiment: &Experiment, shelf: &Shelf<'_>) -> Vec<Cost> {
                 disagreements: tables::disagreements(study),
                 declared: shelf.show(tables::declared(study)),
                 measured: shelf.show(tables::measured(study, cost)),
+                roofline: roofline.as_ref(),
             })
         })
         .collect()
@@ -742,6 +751,29 @@ fn tested(experiment: &Experiment) -> Text {
         protocols,
         test = each(&|study| grouped(study.protocol.test_images as u64).into()),
     )
+}
+
+/// What W, B and SGD in the names of arms stand for, where they stand there.
+fn short_names(experiment: &Experiment) -> Text {
+    let arms = experiment.headline().flat_map(|study| &study.arms);
+    let words: Vec<&str> = arms
+        .flat_map(|arm| arm.label().en.split(|c: char| !c.is_alphanumeric()))
+        .collect();
+    let reading = |word: &&str| {
+        let number = word.strip_prefix(['W', 'B']);
+        number.is_some_and(|number| number.len() == 1 && number.chars().all(|c| c.is_ascii_digit()))
+    };
+    let mut names = Text::default();
+    if words.iter().any(reading) {
+        names += text!(
+            " W and B with a number: our readings of its rates of weights and biases.",
+            "W、B 加数字：我们对其连接权重与偏置学习率的解读。"
+        );
+    }
+    if words.contains(&"SGD") {
+        names += text!(" SGD: stochastic gradient descent.", "SGD：随机梯度下降。");
+    }
+    names
 }
 
 fn how_sure(experiment: &Experiment) -> Text {

@@ -167,9 +167,17 @@ impl<'a> Provenance<'a> {
         ranges.collect::<Vec<_>>().join(",")
     }
 
-    /// All of it as JSON with its keys in order, fit to stand in a page.
+    /// All of it as JSON with its keys in order, fit to stand in a page. A
+    /// record at the usual place is left out: it is `runs/ID.jsonl`.
     pub(crate) fn json(&self) -> crate::Result<String> {
-        let json = canonical_json(&serde_json::to_value(self)?);
+        let mut value = serde_json::to_value(self)?;
+        for run in value["runs"].as_array_mut().into_iter().flatten() {
+            let usual = format!("runs/{}.jsonl", run["id"].as_str().unwrap_or_default());
+            if let Some(run) = run.as_object_mut().filter(|run| run["record"] == usual) {
+                run.remove("record");
+            }
+        }
+        let json = canonical_json(&value);
         Ok(json.replace('<', "\\u003c"))
     }
 }

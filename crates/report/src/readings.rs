@@ -1,10 +1,11 @@
 //! What the open details decide: every protocol beside the default readings.
 
-use adamix_record::{Claim, Role, Statistic, Text, text};
+use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
 use crate::findings::{Finding, claimed_arms, compare, findings};
 use crate::load::{ArmRuns, Experiment, Study};
 use crate::number::{in_a_row, listed, percent, ratio};
+use crate::statistics::Estimate;
 use crate::tables::claim_name;
 use crate::verdict::Verdict;
 
@@ -266,16 +267,18 @@ pub(crate) struct Cross {
 }
 
 /// A combination of readings.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CrossCell {
     NotPlanned,
     /// No estimate, since no seed has ended in all arms that are compared.
     NotRun,
     Known {
-        /// The larger of the relative differences of the final test error.
-        difference: f64,
+        /// The largest of the relative differences of the final test error.
+        difference: Estimate,
         /// Whether a run that is compared diverged.
         diverged: bool,
+        /// The runs that are compared.
+        runs: Vec<RunId>,
     },
 }
 
@@ -376,15 +379,22 @@ fn known(experiment: &Experiment, study: &Study) -> CrossCell {
     let found = || {
         let ours = study.only(Role::Adamix)?;
         let mut diverged = ours.diverged() > 0;
-        let mut difference = f64::NEG_INFINITY;
+        let mut runs = study.counted(ours);
+        let mut largest: Option<Estimate> = None;
         for role in crossed_roles(experiment) {
             let other = study.only(role)?;
             diverged |= other.diverged() > 0;
-            difference = difference.max(compare(study, ours, other, last)?.estimate.point);
+            runs.extend(study.counted(other));
+            let difference = compare(study, ours, other, last)?.estimate;
+            if largest.is_none_or(|largest| difference.point > largest.point) {
+                largest = Some(difference);
+            }
         }
-        difference.is_finite().then_some(CrossCell::Known {
+        let difference = largest.filter(|largest| largest.point.is_finite())?;
+        Some(CrossCell::Known {
             difference,
             diverged,
+            runs,
         })
     };
     found().unwrap_or(CrossCell::NotRun)

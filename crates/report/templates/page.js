@@ -40,7 +40,10 @@
   const named = [];
   const name = (node, en, zh, attribute = 'aria-label') => { named.push([node, attribute, en, zh]); return node; };
   const WORDS = [
-    ['median |g|', '|g| 的中位数'], ['learning rate', '学习率'], ['validation error', '验证误差'],
+    ['median |g|', '|g| 的中位数'], ['median of digit', '中位位置，数字'], ['images', '图像数'],
+    ['reached by', '已达标比例'], ['median', '中位数'], ['more than ', '超过 '],
+    ['operations a byte', '每字节运算次数'], ['operations a second', '每秒运算次数'],
+    ['bytes a second', '每秒字节数'], ['source', '来源'], ['learning rate', '学习率'], ['validation error', '验证误差'],
     ['test error', '测试误差'], ['candidates tried', '已试候选设置数'], ['difference', '相对差'],
     ['stopped early', '提前停止'], ['diverged', '发散'], ['epoch', '轮'], ['seed', '随机种子'],
     ['mean', '均值'], ['layer', '层'], [' to ', ' 至 '],
@@ -53,6 +56,71 @@
 
   const arms = json(document.getElementById('arms')) || [];
   const label = (arm, or) => say(arms.find(({ name }) => name === arm)?.label || or);
+
+  // The runs behind a cell, a row or a point, each by its place: `0-9,12`.
+  const known = json(document.getElementById('runs'));
+  const behind = (text) => (known ? text || '' : '').split(',').filter(Boolean).flatMap((part) => {
+    const [first, last = first] = part.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => known.runs[first + i]);
+  }).filter(Boolean);
+  const about = (run) => {
+    const list = make('dl');
+    const add = (term, value) => {
+      if (value === undefined || value === null) return;
+      list.append(make('dt', {}, ...term), make('dd', {}, value));
+    };
+    const code = (text) => (text ? make('code', {}, String(text)) : null);
+    const program = known.environments[run.environment] || {};
+    const machine = [program.processor, program.cores && `${program.cores} × CPU`, program.gpu,
+      program.platform, program.kernel, program.rustc].filter(Boolean).join(', ');
+    const settings = ['protocol', 'weights', 'biases']
+      .map((part, i) => [part, known.settings[run.settings[i]]]);
+    // Left out where it is the usual one.
+    const record = run.record === undefined ? `runs/${run.id}.jsonl` : run.record;
+    add(both('record', '记录'), record && make('a', { href: record }, code(record)));
+    add(both('state', '状态'), say(known.states[run.state]));
+    add(both('arm', '方法'), say(known.arms[run.arm]));
+    add(both('protocol', '方案'), say(known.protocols[run.protocol]?.label));
+    add(both('seed', '随机种子'), String(run.seed));
+    add(both('commit', '提交'), code(program.commit && program.commit + (program.dirty ? ' +' : '')));
+    add(both('data', '数据'), code(`${known.data.name} SHA-256 ${known.data.sha256}`));
+    add(both('machine', '机器'), machine || null);
+    add(both('settings', '设置'), make('pre', {}, JSON.stringify(Object.fromEntries(settings), null, 1)));
+    return list;
+  };
+  const dialog = known
+    && name(document.body.appendChild(make('dialog')), 'The runs behind these numbers', '这些数值所依据的运行');
+  const open = (runs) => {
+    if (!runs.length) return;
+    const close = make('button', { type: 'button' }, ...both('Close', '关闭'));
+    close.addEventListener('click', () => dialog.close());
+    const heading = make('h2', {}, ...both('Runs behind these numbers: ', '这些数值所依据的运行：'), String(runs.length));
+    const parts = runs.map((run) => {
+      const details = make('details', {}, make('summary', {}, make('code', {}, run.id),
+        ` ${say(known.arms[run.arm])}, ${say('seed')} ${run.seed}`));
+      details.addEventListener('toggle', () => { if (details.children.length < 2) details.append(about(run)); });
+      details.open = runs.length === 1;
+      return details;
+    });
+    dialog.replaceChildren(close, heading, ...parts);
+    dialog.showModal();
+  };
+  for (const node of all('td[data-runs], tr[data-runs]')) {
+    const runs = behind(node.dataset.runs);
+    const cell = node.localName === 'tr' ? node.cells[0] : node;
+    if (!runs.length || cell.querySelector('button, a')) continue;
+    const opener = make('button', { type: 'button', class: 'runs', 'aria-haspopup': 'dialog' }, ...cell.childNodes);
+    opener.addEventListener('click', () => open(runs));
+    cell.append(opener);
+  }
+  // The first few by name, under the value of a point.
+  const ids = (text) => {
+    const runs = behind(text), more = runs.length - 2;
+    if (!runs.length) return '';
+    const first = runs.slice(0, 2).map(({ id }) => id).join(', ');
+    const en = more > 0 ? `${first} and ${more} more` : first;
+    return zh() ? `\n运行 ${more > 0 ? `${first}，另有 ${more} 次` : first}` : `\n${runs.length > 1 ? 'runs' : 'run'} ${en}`;
+  };
 
   // Figures. A curve figure has its numbers as JSON, others in the drawing.
   const SVG = 'http://www.w3.org/2000/svg';
@@ -74,7 +142,7 @@
   const lines = ({ data }) => data.curves.filter(({ arm }) => visible(arm)).flatMap((curve) => {
     const single = state.curves && curve.seeds.length > 0;
     return single
-      ? curve.seeds.map(([seed, y]) => ({ ...curve, y, seed, low: [], high: [] }))
+      ? curve.seeds.map(([seed, y, runs]) => ({ ...curve, y, seed, runs, low: [], high: [] }))
       : [curve];
   });
 
@@ -106,7 +174,7 @@
         const seed = line.seed === undefined ? '' : `, ${say('seed')} ${line.seed}`;
         const range = line.low.length ? ` (${short(line.low[i])}${say(' to ')}${short(line.high[i])})` : '';
         const text = `${label(line.arm, line.label)}${seed}\n${say(of.data.x)} ${x}: ${short(line.y[i])}${range}`;
-        found.push({ ...place(to(x, line.y[i])), series, text });
+        found.push({ ...place(to(x, line.y[i])), series, text, runs: line.runs });
       }));
     } else {
       let arm, series = -1;
@@ -118,7 +186,7 @@
         const b = node.getBBox();
         const said = node.dataset.point.split(';').map((part) => say(part.replace('=', ': '))).join(', ');
         const text = (owner ? label(owner) + '\n' : '') + said;
-        found.push({ ...place([b.x + b.width / 2, b.y + b.height / 2]), series, text });
+        found.push({ ...place([b.x + b.width / 2, b.y + b.height / 2]), series, text, runs: node.dataset.runs });
       }
     }
     return (of.points = found);
@@ -129,7 +197,7 @@
     of.at = point ? index : -1;
     of.value.hidden = of.spot.hidden = !point;
     if (!point) return;
-    of.value.textContent = point.text;
+    of.value.textContent = point.text + ids(point.runs);
     for (const node of [of.spot, of.value]) {
       node.style.left = `${point.x}px`;
       node.style.top = `${point.y}px`;
@@ -172,14 +240,24 @@
       if (plot !== of.live && !of.data && !plot.querySelector('[data-point]')) continue;
       plot.tabIndex = 0;
       plot.setAttribute('role', 'group');
-      name(plot, 'Values of this figure: arrow keys move from point to point',
-        '本图数值：用方向键逐点移动');
-      plot.addEventListener('pointermove', (event) => show(of, nearest(of, event)));
+      name(plot, 'Values of this figure: arrow keys move from point to point, Enter opens the runs behind one',
+        '本图数值：用方向键逐点移动，回车键打开其所依据的运行');
+      const runs = (index) => behind(points(of)[index]?.runs);
+      plot.addEventListener('pointermove', (event) => {
+        show(of, nearest(of, event));
+        plot.style.cursor = runs(of.at).length ? 'pointer' : '';
+      });
+      plot.addEventListener('click', (event) => open(runs(nearest(of, event))));
       plot.addEventListener('pointerleave', () => show(of, -1));
       plot.addEventListener('focus', () => { if (plot.matches(':focus-visible')) show(of, Math.max(of.at, 0)); });
       plot.addEventListener('blur', () => show(of, -1));
       plot.addEventListener('keydown', (event) => {
         if (event.altKey || event.ctrlKey || event.metaKey) return;
+        if (event.key === 'Enter') {
+          // Else the same key presses the dialog's first button.
+          event.preventDefault();
+          return void open(runs(of.at));
+        }
         const to = event.key === 'Escape' ? -1 : step(of, event.key);
         if (to === null) return;
         event.preventDefault();
@@ -224,7 +302,7 @@
     const names = named.map(({ arm, label: l }) => label(arm, l));
     const room = wide ? Math.min(Math.max(...names.map((n) => [...n].reduce((w, c) => w + (c > '\u2e7f' ? 13 : 7.5), 0))) + 30, width / 2) : 12;
     const [l, t] = [64, wide ? 30 : 34 + 18 * named.length];
-    const [r, b] = [width - room, t + (wide ? 320 : 250)];
+    const [r, b] = [width - room, t + (wide ? 260 : 250)];
     const xs = shown.flatMap(({ x }) => x);
     const edges = [l, t, r, b, Math.min(...xs), Math.max(...xs), low, high];
     const to = scale(edges, logarithmic);
@@ -366,7 +444,7 @@
   // A link to every section, figure and table.
   const link = (id, at, en, zh) => at && at.append(' ', name(make('a', { class: 'here', href: `#${id}` }, '¶'), en, zh));
   for (const section of all('section[id]')) link(section.id, section.querySelector('h2'), 'Link to this section', '本节链接');
-  for (const { figure } of figures) link(figure.id, figure.querySelector('figcaption'), 'Link to this figure', '本图链接');
+  for (const figure of all('figure[id]')) link(figure.id, figure.querySelector('figcaption'), 'Link to this figure', '本图链接');
   for (const caption of all('figcaption[id]')) link(caption.id, caption, 'Link to this table', '本表链接');
   // What a link names may stand in a closed part.
   const reveal = () => {
@@ -376,61 +454,6 @@
   };
   addEventListener('hashchange', reveal);
   addEventListener('beforeprint', () => all('details').forEach((node) => { node.open = true; }));
-
-  // The runs behind a cell or a row, each by its place: `0-9,12`.
-  const known = json(document.getElementById('runs'));
-  const behind = (text) => text.split(',').filter(Boolean).flatMap((part) => {
-    const [first, last = first] = part.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => known.runs[first + i]);
-  }).filter(Boolean);
-  const about = (run) => {
-    const list = make('dl');
-    const add = (term, value) => {
-      if (value === undefined || value === null) return;
-      list.append(make('dt', {}, ...term), make('dd', {}, value));
-    };
-    const code = (text) => (text ? make('code', {}, String(text)) : null);
-    const program = known.environments[run.environment] || {};
-    const machine = [program.processor, program.cores && `${program.cores} × CPU`, program.gpu,
-      program.platform, program.kernel, program.rustc].filter(Boolean).join(', ');
-    const settings = ['protocol', 'weights', 'biases']
-      .map((part, i) => [part, known.settings[run.settings[i]]]);
-    add(both('record', '记录'), run.record && make('a', { href: run.record }, code(run.record)));
-    add(both('state', '状态'), say(known.states[run.state]));
-    add(both('arm', '方法'), say(known.arms[run.arm]));
-    add(both('protocol', '方案'), say(known.protocols[run.protocol]?.label));
-    add(both('seed', '随机种子'), String(run.seed));
-    add(both('commit', '提交'), code(program.commit && program.commit + (program.dirty ? ' +' : '')));
-    add(both('data', '数据'), code(`${known.data.name} SHA-256 ${known.data.sha256}`));
-    add(both('machine', '机器'), machine || null);
-    add(both('settings', '设置'), make('pre', {}, JSON.stringify(Object.fromEntries(settings), null, 1)));
-    return list;
-  };
-  if (known) {
-    const dialog = name(document.body.appendChild(make('dialog')), 'The runs behind these numbers', '这些数值所依据的运行');
-    const open = (runs) => {
-      const close = make('button', { type: 'button' }, ...both('Close', '关闭'));
-      close.addEventListener('click', () => dialog.close());
-      const heading = make('h2', {}, ...both('Runs behind these numbers: ', '这些数值所依据的运行：'), String(runs.length));
-      const parts = runs.map((run) => {
-        const details = make('details', {}, make('summary', {}, make('code', {}, run.id),
-          ` ${say(known.arms[run.arm])}, ${say('seed')} ${run.seed}`));
-        details.addEventListener('toggle', () => { if (details.children.length < 2) details.append(about(run)); });
-        details.open = runs.length === 1;
-        return details;
-      });
-      dialog.replaceChildren(close, heading, ...parts);
-      dialog.showModal();
-    };
-    for (const node of all('[data-runs]')) {
-      const runs = behind(node.dataset.runs);
-      const cell = node.localName === 'tr' ? node.cells[0] : node;
-      if (!runs.length || cell.querySelector('button, a')) continue;
-      const opener = make('button', { type: 'button', class: 'runs', 'aria-haspopup': 'dialog' }, ...cell.childNodes);
-      opener.addEventListener('click', () => open(runs));
-      cell.append(opener);
-    }
-  }
 
   update();
   reveal();

@@ -40,8 +40,9 @@ fn ten_thousand_runs_make_a_page_in_time_and_of_moderate_size() {
     assert!(size < 5_000_000, "{size} bytes");
     assert!(!report.html.contains("\"seeds\":[["));
     assert!(!report.html.contains("data-point=\"seed="));
-    // A small page has each seed: in two drawings of four arms, and as curves.
+    // A small page has each seed: in two drawings of four arms and of three
+    // differences, and as curves.
     let small = render(MadeUp::new(10, 4.3).write().path()).expect("a report");
     assert!(small.html.contains("\"seeds\":[["));
-    assert_eq!(small.html.matches("data-point=\"seed=9;").count(), 8);
+    assert_eq!(small.html.matches("data-point=\"seed=9;").count(), 14);
 }

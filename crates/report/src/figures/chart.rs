@@ -4,7 +4,7 @@
 use std::f64::consts::TAU;
 use std::ops::Range;
 
-use adamix_record::{Text, text};
+use adamix_record::{RunId, Text, text};
 use minijinja::HtmlEscape;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
@@ -15,17 +15,19 @@ use serde_json::{Value, json};
 
 use super::language::coded;
 use super::svg::{Dashed, Dots, Svg, Tag};
+use super::{Series, column};
 use crate::number::digits;
+use crate::provenance::Provenance;
 use crate::{Error, Result};
 
 /// Units of the drawing in a pixel: plotters rounds to whole units.
 pub(super) const PX: i32 = 4;
 /// Height of a line of labels.
-const LINE: i32 = 18 * PX;
+pub(super) const LINE: i32 = 18 * PX;
 /// Width of a letter, taken generously: nothing may depend on installed fonts.
 const LETTER: i32 = 9 * PX;
 /// Height of the letters of all text.
-const FONT: i32 = 13 * PX;
+pub(super) const FONT: i32 = 13 * PX;
 /// The text's colour.
 pub(super) const INK: RGBColor = RGBColor(0x1b, 0x1b, 0x1b);
 
@@ -81,6 +83,12 @@ impl Style {
         color: INK,
         dash: Some((16, 12)),
         mark: (0, 0.0),
+    };
+
+    /// A line to go by, behind all others.
+    pub(super) const GUIDE: Self = Self {
+        color: RGBColor(0xa0, 0xa0, 0xa0),
+        ..Self::LIMIT
     };
 
     /// The style of the `index`-th arm. Colours come six, dashes and marks
@@ -291,11 +299,40 @@ pub(super) struct Curve {
     pub(super) band: Vec<(u64, f64)>,
     /// What it is the mean of, by seed; empty where that is too much for a page.
     pub(super) seeds: Vec<(u64, Vec<f64>)>,
+    /// The runs behind it, in the order of `seeds` where there are some.
+    pub(super) runs: Vec<RunId>,
+}
+
+/// The numbers of curves, for the exported data.
+pub(super) fn series([x_title, y_title]: [&Text; 2], curves: &[Curve]) -> Vec<Series> {
+    let one = |curve: &Curve| {
+        let mut columns = vec![
+            column(&x_title.en, curve.points.iter().map(|(x, _)| *x)),
+            column(&y_title.en, curve.points.iter().map(|(_, y)| *y)),
+        ];
+        let side = curve.band.len() / 2;
+        if side > 0 {
+            let (low, high) = curve.band.split_at(side);
+            columns.push(column("low", low.iter().map(|(_, y)| *y)));
+            columns.push(column("high", high.iter().rev().map(|(_, y)| *y)));
+        }
+        Series {
+            label: curve.label.clone(),
+            arm: curve.arm.clone(),
+            columns,
+            runs: curve.runs.clone(),
+        }
+    };
+    curves.iter().map(one).collect()
 }
 
 /// The numbers of curves as the page's script reads them, to show them one by
 /// one and to draw them on other axes.
-pub(super) fn data([x_title, y_title]: [&Text; 2], curves: &[Curve]) -> Value {
+pub(super) fn data(
+    [x_title, y_title]: [&Text; 2],
+    curves: &[Curve],
+    provenance: &Provenance<'_>,
+) -> Value {
     let curves = curves.iter().map(|curve| {
         let numbers =
             |values: &mut dyn Iterator<Item = f64>| -> Vec<Value> { values.map(short).collect() };
@@ -309,8 +346,15 @@ pub(super) fn data([x_title, y_title]: [&Text; 2], curves: &[Curve]) -> Value {
         let high = curve.band.iter().skip(side).rev().map(|(_, y)| *y);
         data["low"] = numbers(&mut { low }).into();
         data["high"] = numbers(&mut { high }).into();
-        let seeds = curve.seeds.iter();
-        let seeds = seeds.map(|(seed, values)| json!([seed, numbers(&mut values.iter().copied())]));
+        data["runs"] = provenance.places(&curve.runs).into();
+        let seeds = curve.seeds.iter().zip(&curve.runs);
+        let seeds = seeds.map(|((seed, values), run)| {
+            json!([
+                seed,
+                numbers(&mut values.iter().copied()),
+                provenance.places([run])
+            ])
+        });
         data["seeds"] = seeds.collect();
         data
     });
@@ -345,7 +389,7 @@ pub(super) fn over(
     let wide = width == Width::Wide;
     let rows = LINE * curves.len() as i32;
     let (above, inside) = match width {
-        Width::Wide => (30 * PX, rows.max(320 * PX)),
+        Width::Wide => (30 * PX, rows.max(260 * PX)),
         Width::Narrow => (rows + 34 * PX, 250 * PX),
     };
     let below = 42 * PX;
@@ -433,7 +477,7 @@ pub(super) fn over(
 
 /// Shifts labels down and up so that neighbours are a [`LINE`] apart, none
 /// below `bottom`; their order stays.
-fn spread(heights: &[i32], bottom: i32) -> Vec<i32> {
+pub(super) fn spread(heights: &[i32], bottom: i32) -> Vec<i32> {
     let mut order: Vec<usize> = (0..heights.len()).collect();
     order.sort_by_key(|&i| heights[i]);
     let mut placed = heights.to_vec();
@@ -499,6 +543,7 @@ mod tests {
             points: vec![(0, 2.0), (3, -1.0)],
             band: vec![(0, f64::NEG_INFINITY), (0, f64::INFINITY)],
             seeds: Vec::new(),
+            runs: Vec::new(),
         };
         for width in [Width::Wide, Width::Narrow] {
             let svg = over_epochs("x", &"y".into(), std::slice::from_ref(&curve), width);

@@ -2,21 +2,30 @@
 
 use adamix_record::{Text, text};
 
-use super::chart::{Curve, Style, data, over_epochs};
+use super::chart::{Curve, Style, data, over_epochs, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::Study;
 use crate::number::{self, in_a_row};
+use crate::provenance::Provenance;
 use crate::statistics::{Estimate, mean_interval};
 
 /// With `seeds`, the page holds the curve of each.
-pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Figure>> {
+pub(super) fn figure(
+    name: &str,
+    study: &Study,
+    seeds: bool,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let curves = curves(study, seeds);
     if curves.is_empty() {
         return Ok(None);
     }
     let words = Words {
-        title: text!("Test error against epoch", "测试误差随轮数的变化"),
+        title: text!(
+            "How does the test error fall with the epochs?",
+            "测试误差如何随轮数下降？"
+        ),
         caption: text!(
             "Reconstruction error on the test images after each epoch (one pass over the training \
              images), on a logarithmic scale: mean over the seeds and, shaded, the 95\u{202f}% \
@@ -31,8 +40,10 @@ pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Fi
     };
     let y = text!("test error", "测试误差");
     let draw = |width| over_epochs(name, &y, &curves, width);
-    let data = data([&text!("epoch", "轮"), &y], &curves);
-    Ok(Some(Figure::new(name, words, draw)?.with(data)))
+    let titles = [&text!("epoch", "轮"), &y];
+    let data = data(titles, &curves, provenance);
+    let figure = Figure::new(name, words, series(titles, &curves), draw)?;
+    Ok(Some(figure.with(data)))
 }
 
 fn curves(study: &Study, seeds: bool) -> Vec<Curve> {
@@ -58,6 +69,7 @@ fn curves(study: &Study, seeds: bool) -> Vec<Curve> {
                 .collect(),
             band: low.chain(high.rev()).filter(|_| banded).collect(),
             seeds: if seeds { runs } else { Vec::new() },
+            runs: study.counted(arm),
         })
     })
     .collect()

@@ -1,15 +1,16 @@
 //! Final test error of every arm: seeds as points, mean and interval.
 
-use adamix_record::{Text, text};
+use adamix_record::{RunId, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::chart::{INK, PX, Style, Width, group, ink, label, logarithmic_range, room, svg, ticks};
 use super::language::coded;
-use super::{Figure, Words};
+use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::load::Study;
 use crate::number::{self, digits};
+use crate::provenance::Provenance;
 use crate::statistics::{Estimate, mean_interval};
 
 struct Row {
@@ -19,10 +20,46 @@ struct Row {
     /// With their seeds.
     errors: Vec<(u64, f64)>,
     mean: Estimate,
+    /// In the order of the errors.
+    runs: Vec<RunId>,
+}
+
+/// The seeds, then the mean.
+fn series(row: &Row) -> [Series; 2] {
+    let of = |columns, label: Text| Series {
+        label,
+        arm: Some(row.arm.clone()),
+        columns,
+        runs: row.runs.clone(),
+    };
+    let label = &row.label;
+    [
+        of(
+            vec![
+                column("seed", row.errors.iter().map(|(seed, _)| *seed)),
+                column("test error", row.errors.iter().map(|(_, error)| *error)),
+                column("run", row.runs.iter().map(RunId::as_str)),
+            ],
+            label.clone(),
+        ),
+        of(
+            vec![
+                column("mean", [row.mean.point]),
+                column("low", [row.mean.low]),
+                column("high", [row.mean.high]),
+            ],
+            text!("{label}, mean", "{label}，均值", label),
+        ),
+    ]
 }
 
 /// With `seeds`, each has a mark of its own; else all are dots of one element.
-pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Figure>> {
+pub(super) fn figure(
+    name: &str,
+    study: &Study,
+    seeds: bool,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let rows: Vec<Row> = study
         .arms
         .iter()
@@ -35,6 +72,7 @@ pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Fi
                 style: Style::of(arm.style),
                 mean: mean_interval(&values, 0.95)?,
                 errors,
+                runs: study.counted(arm),
             })
         })
         .collect();
@@ -45,7 +83,10 @@ pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Fi
         return Ok(None);
     };
     let words = Words {
-        title: text!("Final test error by arm", "各方法的最终测试误差"),
+        title: text!(
+            "Which arm ends with the lowest test error?",
+            "哪种方法的最终测试误差最低？"
+        ),
         caption: text!(
             "Test error after the last epoch: every seed a pale mark, the mean a solid one, the \
              bar its 95\u{202f}% Student interval. The bars of two arms may overlap although \
@@ -60,11 +101,18 @@ pub(super) fn figure(name: &str, study: &Study, seeds: bool) -> Result<Option<Fi
             mean = number::interval(&lowest.mean, number::error),
         ),
     };
-    let draw = |width| draw(name, &rows, width, seeds);
-    Figure::new(name, words, draw).map(Some)
+    let draw = |width| draw(name, &rows, width, seeds, provenance);
+    let series = rows.iter().flat_map(series).collect();
+    Figure::new(name, words, series, draw).map(Some)
 }
 
-fn draw(name: &str, rows: &[Row], width: Width, seeds: bool) -> Result<String> {
+fn draw(
+    name: &str,
+    rows: &[Row],
+    width: Width,
+    seeds: bool,
+    provenance: &Provenance<'_>,
+) -> Result<String> {
     let wide = width == Width::Wide;
     let height = PX * rows.len() as i32 * if wide { 40 } else { 50 };
     let (above, below) = (8 * PX, 42 * PX);
@@ -123,9 +171,11 @@ fn draw(name: &str, rows: &[Row], width: Width, seeds: bool) -> Result<String> {
                 let places = row.errors.iter().map(|(_, e)| at(*e, row_at(lower)));
                 let places: Vec<_> = places.collect();
                 if seeds {
-                    for ((seed, error), place) in row.errors.iter().zip(places) {
+                    let errors = row.errors.iter().zip(&row.runs).zip(places);
+                    for (((seed, error), run), place) in errors {
                         let point = format!("seed={seed};test error={}", number::error(*error));
-                        group(area, &[("point", &point)], || {
+                        let runs = provenance.places([run]);
+                        group(area, &[("point", &point), ("runs", &runs)], || {
                             row.style.mark(area, place, 3 * PX, 0.4)
                         })?;
                     }
@@ -142,7 +192,8 @@ fn draw(name: &str, rows: &[Row], width: Width, seeds: bool) -> Result<String> {
                     true => format!("mean={mean_is} ({low} to {high})"),
                     false => format!("mean={mean_is}"),
                 };
-                group(area, &[("point", &point)], || {
+                let runs = provenance.places(&row.runs);
+                group(area, &[("point", &point), ("runs", &runs)], || {
                     let place = at(row.mean.point, row_at(mean));
                     row.style.mark(area, place, 5 * PX, 1.0)
                 })

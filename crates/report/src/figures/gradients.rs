@@ -1,16 +1,21 @@
 //! Median |g| of the weights against `K`, layer by layer: whether a rule that
 //! divides by the root of `K + g^2` does anything that a constant rate does not.
 
-use adamix_record::{Role, Text, text};
+use adamix_record::{Role, RunId, Text, text};
 
-use super::chart::{Curve, Style, data, over_epochs};
+use super::chart::{Curve, Style, data, over_epochs, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::{ArmRuns, Study};
 use crate::number::{percent, significant};
-use crate::statistics::median;
+use crate::provenance::Provenance;
+use crate::statistics::{MedianInterval, TimeToTarget, median, median_interval};
 
-pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
+pub(super) fn figure(
+    name: &str,
+    study: &Study,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let Some(arm) = study.only(Role::Adamix).or_else(|| study.arms.first()) else {
         return Ok(None);
     };
@@ -25,13 +30,15 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
         .any(|rule| arm.arm.weights["rule"] == *rule);
     let words = Words {
         title: text!(
-            "Median gradient size against the constant K",
-            "梯度大小的中位数与常数 K"
+            "Are the gradients large beside the constant K?",
+            "梯度与常数 K 相比是否够大？"
         ),
         caption: text!(
             "Median size |g| of the weights' gradients in the last update of each epoch, by \
-             layer, for {arm}; median over the seeds.",
-            "{arm} 各层连接权重的梯度大小 |g| 的中位数，取每轮最后一次更新；再取各随机种子的中位数。",
+             layer, for {arm}: median over the seeds and, shaded, its interval between two of \
+             their values, which with fewer than six seeds is their whole range.",
+            "{arm} 各层连接权重的梯度大小 |g| 的中位数，取每轮最后一次更新；再取各随机种子的中位数；\
+             阴影为该中位数介于其中两个值之间的区间，种子少于六个时即其全部范围。",
             arm = arm.label(),
         ),
         description: description(&curves, root, divides_by_gradient),
@@ -47,16 +54,21 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
             points: epochs.into_iter().map(|epoch| (epoch, root)).collect(),
             band: Vec::new(),
             seeds: Vec::new(),
+            runs: Vec::new(),
         });
     }
     let y = text!("median |g|", "|g| 的中位数");
     let draw = |width| over_epochs(name, &y, &curves, width);
-    let data = data([&text!("epoch", "轮"), &y], &curves);
-    Ok(Some(Figure::new(name, words, draw)?.with(data)))
+    let titles = [&text!("epoch", "轮"), &y];
+    let data = data(titles, &curves, provenance);
+    let figure = Figure::new(name, words, series(titles, &curves), draw)?;
+    Ok(Some(figure.with(data)))
 }
 
 fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
     let records = || arm.runs.iter().filter_map(|run| run.record.as_ref());
+    let with_record = arm.runs.iter().filter(|run| run.record.is_some());
+    let runs: Vec<RunId> = with_record.map(|run| run.id.clone()).collect();
     let count = records()
         .flat_map(|r| r.diagnostics.iter().map(|d| d.layers.len()))
         .max()
@@ -64,24 +76,40 @@ fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
     let last = records().map(|r| r.diagnostics.len()).max().unwrap_or(0);
     (0..count)
         .filter_map(|layer| {
-            let medians: Vec<(u64, f64)> = (0..last)
+            let medians: Vec<(u64, f64, MedianInterval)> = (0..last)
                 .filter_map(|i| {
                     let over_seeds: Vec<f64> = records()
                         .filter_map(|r| r.diagnostics.get(i)?.layers.get(layer)?.weights_median)
                         .collect();
-                    Some((i as u64 + 1, median(&over_seeds)?))
+                    let interval = median_interval(&all_known(&over_seeds), 0.95)?;
+                    Some((i as u64 + 1, median(&over_seeds)?, interval))
                 })
                 .collect();
+            let low = medians.iter().filter_map(|(at, _, i)| Some((*at, i.low?)));
+            let high = medians.iter().filter_map(|(at, _, i)| Some((*at, i.high?)));
             (!medians.is_empty()).then(|| Curve {
                 arm: None,
                 label: label(&study.protocol.layer_sizes, layer),
                 style: Style::of(layer),
-                points: medians,
-                band: Vec::new(),
+                points: medians
+                    .iter()
+                    .map(|(at, median, _)| (*at, *median))
+                    .collect(),
+                band: low.chain(high.rev()).collect(),
                 seeds: Vec::new(),
+                runs: runs.clone(),
             })
         })
         .collect()
+}
+
+/// Values as times, none of them censored.
+fn all_known(values: &[f64]) -> Vec<TimeToTarget> {
+    let known = |at: &f64| TimeToTarget {
+        at: *at,
+        reached: true,
+    };
+    values.iter().map(known).collect()
 }
 
 /// `layer 1 (784 to 1000)`; the sizes run to the code, the network back again.

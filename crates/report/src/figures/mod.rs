@@ -2,16 +2,22 @@
 //! narrow screens, from the same numbers.
 
 mod chart;
+mod codes;
 mod error_curves;
 mod final_errors;
 mod gradients;
 mod language;
+mod paired_differences;
+mod pdf;
 mod readings;
+mod reconstructions;
+mod roofline;
 mod svg;
+mod time_to_target;
 mod tuning_price;
 mod tuning_rates;
 
-use adamix_record::Text;
+use adamix_record::{RunId, Text};
 use minijinja::HtmlEscape;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,7 +25,10 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::load::{Experiment, Study};
 use crate::number::slug;
+use crate::provenance::Provenance;
+use crate::tables::alike_in_cost;
 use chart::{Style, Width};
+use reconstructions::Reconstructions;
 
 /// A figure, ready for the page.
 #[derive(Serialize)]
@@ -35,9 +44,38 @@ pub(crate) struct Figure {
     /// drawing itself bears them.
     #[serde(skip)]
     pub(crate) data: Option<Value>,
+    /// All numbers that it draws, for `report.json`.
+    #[serde(skip)]
+    pub(crate) series: Vec<Series>,
     /// The file: the wide one in English, with its text alternative.
     #[serde(skip)]
     pub(crate) file: String,
+}
+
+/// Numbers that a figure draws together: a line, a row, a panel.
+#[derive(Serialize)]
+pub(crate) struct Series {
+    pub(crate) label: Text,
+    /// Name of its arm in the plan, where it is an arm's.
+    pub(crate) arm: Option<String>,
+    /// Of equal length.
+    pub(crate) columns: Vec<Column>,
+    /// The runs behind all of them.
+    pub(crate) runs: Vec<RunId>,
+}
+
+/// Numbers or words of a series, with their name in English.
+#[derive(Serialize)]
+pub(crate) struct Column {
+    name: String,
+    values: Vec<Value>,
+}
+
+fn column<T: Into<Value>>(name: &str, values: impl IntoIterator<Item = T>) -> Column {
+    Column {
+        name: name.to_owned(),
+        values: values.into_iter().map(Into::into).collect(),
+    }
 }
 
 /// What is written about a figure.
@@ -51,7 +89,12 @@ pub(crate) struct Words {
 }
 
 impl Figure {
-    fn new(name: &str, words: Words, draw: impl Fn(Width) -> Result<String>) -> Result<Self> {
+    fn new(
+        name: &str,
+        words: Words,
+        series: Vec<Series>,
+        draw: impl Fn(Width) -> Result<String>,
+    ) -> Result<Self> {
         let wide = draw(Width::Wide)?;
         let english = language::in_english(&wide);
         let (open, body) = english.split_once('>').unwrap_or_default();
@@ -67,6 +110,7 @@ impl Figure {
             wide: language::in_both(&wide),
             narrow: language::in_both(&draw(Width::Narrow)?),
             data: None,
+            series,
         })
     }
 
@@ -75,6 +119,16 @@ impl Figure {
             data: Some(data),
             ..self
         }
+    }
+}
+
+impl Figure {
+    /// The file as PDF.
+    ///
+    /// # Errors
+    /// Where the drawing cannot be read back.
+    pub(crate) fn pdf(&self) -> Result<Vec<u8>> {
+        pdf::of(&self.file, &self.words.title.en)
     }
 }
 
@@ -95,20 +149,27 @@ pub(crate) struct Figures {
     pub(crate) protocols: Vec<ProtocolFigures>,
     pub(crate) readings: Option<Figure>,
     pub(crate) tuned_readings: Option<Figure>,
+    /// One entry for headline protocols whose arms cost the same.
+    pub(crate) rooflines: Vec<Option<Figure>>,
 }
 
 /// The figures of one protocol.
 #[derive(Serialize)]
 pub(crate) struct ProtocolFigures {
     pub(crate) error_curves: Option<Figure>,
+    pub(crate) time_to_target: Option<Figure>,
     pub(crate) final_errors: Option<Figure>,
+    pub(crate) paired_differences: Option<Figure>,
     pub(crate) gradients: Option<Figure>,
     pub(crate) tuning_rates: Option<Figure>,
     pub(crate) tuning_price: Option<Figure>,
+    pub(crate) reconstructions: Option<Reconstructions>,
+    pub(crate) codes: Option<Figure>,
 }
 
 impl Figures {
-    pub(crate) fn draw(experiment: &Experiment) -> Result<Self> {
+    /// `provenance` says which run is which in the page.
+    pub(crate) fn draw(experiment: &Experiment, provenance: &Provenance<'_>) -> Result<Self> {
         let alone = experiment.headline().count() == 1;
         let single = experiment.headline().flat_map(Study::runs).count() <= MOST_SINGLE;
         let protocols = experiment.headline().map(|study| {
@@ -117,13 +178,14 @@ impl Figures {
                 true => stem.to_owned(),
                 false => format!("{stem}-{}", slug(&study.protocol.name)),
             };
-            ProtocolFigures::draw(study, name, single)
+            ProtocolFigures::draw(experiment, study, name, single, provenance)
         });
         Ok(Self {
             arms: in_page(&arms(experiment)),
             protocols: protocols.collect::<Result<_>>()?,
-            readings: readings::figure("readings-map", experiment, false)?,
-            tuned_readings: readings::figure("readings-map-tuned", experiment, true)?,
+            readings: readings::figure("readings-map", experiment, false, provenance)?,
+            tuned_readings: readings::figure("readings-map-tuned", experiment, true, provenance)?,
+            rooflines: rooflines(experiment)?,
         })
     }
 
@@ -138,8 +200,25 @@ impl Figures {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Figure> {
         let protocols = self.protocols.iter().flat_map(ProtocolFigures::all);
         let maps = [&self.readings, &self.tuned_readings];
-        protocols.chain(maps.into_iter().flatten())
+        let maps = maps.into_iter().flatten();
+        protocols.chain(maps).chain(self.rooflines.iter().flatten())
     }
+}
+
+fn rooflines(experiment: &Experiment) -> Result<Vec<Option<Figure>>> {
+    let alike = alike_in_cost(experiment);
+    let alone = alike.len() == 1;
+    let figure = |studies: &Vec<&Study>| match (studies.first(), &experiment.cost) {
+        (Some(study), Some(cost)) => {
+            let name = match alone {
+                true => "roofline".to_owned(),
+                false => format!("roofline-{}", slug(&study.protocol.name)),
+            };
+            roofline::figure(&name, study, cost)
+        }
+        _ => Ok(None),
+    };
+    alike.iter().map(figure).collect()
 }
 
 /// Arms that figures show, each name once.
@@ -159,24 +238,44 @@ fn arms(experiment: &Experiment) -> Value {
 
 impl ProtocolFigures {
     /// With `single`, the page holds each run's curve and mark by itself.
-    fn draw(study: &Study, name: impl Fn(&str) -> String, single: bool) -> Result<Self> {
+    fn draw(
+        experiment: &Experiment,
+        study: &Study,
+        name: impl Fn(&str) -> String,
+        single: bool,
+        provenance: &Provenance<'_>,
+    ) -> Result<Self> {
         Ok(Self {
-            error_curves: error_curves::figure(&name("error-curves"), study, single)?,
-            final_errors: final_errors::figure(&name("final-errors"), study, single)?,
-            gradients: gradients::figure(&name("gradients"), study)?,
-            tuning_rates: tuning_rates::figure(&name("tuning-rates"), study)?,
-            tuning_price: tuning_price::figure(&name("tuning-price"), study)?,
+            error_curves: error_curves::figure(&name("error-curves"), study, single, provenance)?,
+            time_to_target: time_to_target::figure(&name("time-to-target"), study, provenance)?,
+            final_errors: final_errors::figure(&name("final-errors"), study, single, provenance)?,
+            paired_differences: paired_differences::figure(
+                &name("paired-differences"),
+                experiment,
+                study,
+                single,
+                provenance,
+            )?,
+            gradients: gradients::figure(&name("gradients"), study, provenance)?,
+            tuning_rates: tuning_rates::figure(&name("tuning-rates"), study, provenance)?,
+            tuning_price: tuning_price::figure(&name("tuning-price"), study, provenance)?,
+            reconstructions: reconstructions::figure(&name("reconstructions"), study)?,
+            codes: codes::figure(&name("codes"), study, provenance)?,
         })
     }
 
     fn all(&self) -> impl Iterator<Item = &Figure> {
         let all = [
             &self.error_curves,
+            &self.time_to_target,
             &self.final_errors,
+            &self.paired_differences,
             &self.gradients,
             &self.tuning_rates,
             &self.tuning_price,
+            &self.codes,
         ];
-        all.into_iter().flatten()
+        let pictures = self.reconstructions.iter().map(|shown| &shown.figure);
+        all.into_iter().flatten().chain(pictures)
     }
 }

@@ -6,11 +6,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::chart::{INK, PX, Width, group, ink, label_in, svg};
 use super::language::coded;
-use super::{Figure, Words};
+use super::{Column, Figure, Series, Words, column};
 use crate::Result;
 use crate::findings::role_name;
 use crate::load::Experiment;
-use crate::number::{fixed, listed, percent, range};
+use crate::number::{fixed, interval, listed, percent, range};
+use crate::provenance::Provenance;
 use crate::readings::{Cross, CrossCell, cross, crossed_roles};
 
 /// Beyond this relative difference the colour says no more.
@@ -18,7 +19,12 @@ const FULL: f64 = 0.25;
 const BELOW: RGBColor = RGBColor(0x00, 0x5a, 0x94);
 const ABOVE: RGBColor = RGBColor(0xb8, 0x4a, 0x00);
 
-pub(super) fn figure(name: &str, experiment: &Experiment, tuned: bool) -> Result<Option<Figure>> {
+pub(super) fn figure(
+    name: &str,
+    experiment: &Experiment,
+    tuned: bool,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let Some(cross) = cross(experiment, tuned) else {
         return Ok(None);
     };
@@ -26,8 +32,8 @@ pub(super) fn figure(name: &str, experiment: &Experiment, tuned: bool) -> Result
     let names: Vec<Text> = roles.iter().map(|role| role_name(*role)).collect();
     let words = Words {
         title: text!(
-            "Final test error of AdaMix beside the better of the other methods, by reading",
-            "各解读下 AdaMix 与其他方法中较优者的最终测试误差"
+            "Under which readings does AdaMix end below the other methods?",
+            "哪些解读下 AdaMix 的最终误差低于其他方法？"
         ),
         caption: text!(
             "Every combination of {details}, all other details at their default{tuned}: relative \
@@ -36,12 +42,13 @@ pub(super) fn figure(name: &str, experiment: &Experiment, tuned: bool) -> Result
              each). Blue and negative: AdaMix is lower than each; orange and positive: it is not. \
              Colours are full at {full}. \u{2020}: a run that is compared diverged and counts \
              with the mean image's error; \u{201c}not run\u{201d}: no seed has ended in all arms \
-             yet; a dot: not planned. Exploratory, means over few seeds without intervals.",
+             yet; a dot: not planned. Exploratory, means over few seeds; their intervals stand at each \
+             cell and in report.json.",
             "{details} 的全部组合，其余细节保持默认{tuned}：AdaMix 与其他方法（{names}）中较优者最终测试误差的相对\
              差值（%），取各差值中最大者，它决定 AdaMix 是否低于每一种方法。蓝色、负值：AdaMix 低于每种\
              方法；橙色、正值：并非如此。差值达到 {full} 时颜色最深。\u{2020}：所比较的运行中有发散的，按平均\
              图像的误差计入；“未运行”：尚无随机种子在所有方法中都已结束；圆点：不在计划中。属探索性分析，为少数\
-             随机种子的均值，没有置信区间。",
+             随机种子的均值；其置信区间见各格及 report.json。",
             details = listed(&cross.labels),
             tuned = match tuned {
                 true => text!(
@@ -55,13 +62,51 @@ pub(super) fn figure(name: &str, experiment: &Experiment, tuned: bool) -> Result
         ),
         description: description(&cross),
     };
-    let draw = |width| draw(name, &cross, width);
-    Figure::new(name, words, draw).map(Some)
+    let draw = |width| draw(name, &cross, width, provenance);
+    Figure::new(name, words, series(&cross), draw).map(Some)
+}
+
+/// One a cell that has a result.
+fn series(cross: &Cross) -> Vec<Series> {
+    let mut series = Vec::new();
+    for (row, cells) in cross.rows.iter().zip(&cross.cells) {
+        for (column_is, cell) in cross.columns.iter().zip(cells) {
+            let CrossCell::Known {
+                difference,
+                diverged,
+                runs,
+            } = cell
+            else {
+                continue;
+            };
+            let readings = row.iter().chain([column_is]);
+            let place: Vec<&str> = readings.clone().map(String::as_str).collect();
+            let mut columns: Vec<Column> = cross
+                .details
+                .iter()
+                .zip(readings)
+                .map(|(detail, reading)| column(detail, [reading.as_str()]))
+                .collect();
+            columns.extend([
+                column("difference", [difference.point]),
+                column("low", [difference.low]),
+                column("high", [difference.high]),
+                column("diverged", [*diverged]),
+            ]);
+            series.push(Series {
+                label: place.join(", ").into(),
+                arm: None,
+                columns,
+                runs: runs.clone(),
+            });
+        }
+    }
+    series
 }
 
 fn description(cross: &Cross) -> Text {
     let known = cross.cells.iter().flatten().filter_map(|cell| match cell {
-        CrossCell::Known { difference, .. } => Some(*difference),
+        CrossCell::Known { difference, .. } => Some(difference.point),
         _ => None,
     });
     let known: Vec<f64> = known.collect();
@@ -99,7 +144,7 @@ fn color(difference: f64) -> (RGBColor, f64) {
     (RGBColor(part(r), part(g), part(b)), share)
 }
 
-fn draw(name: &str, cross: &Cross, width: Width) -> Result<String> {
+fn draw(name: &str, cross: &Cross, width: Width, provenance: &Provenance<'_>) -> Result<String> {
     let wide = width == Width::Wide;
     let line = 18 * PX;
     let row_height = if wide { 30 * PX } else { 28 * PX };
@@ -179,10 +224,12 @@ fn draw(name: &str, cross: &Cross, width: Width) -> Result<String> {
                         area.draw_text(&words, &centered(INK), middle)?;
                     }
                     CrossCell::Known {
-                        difference,
+                        difference: estimate,
                         diverged,
+                        runs,
                     } => {
-                        let (ground, share) = color(*difference);
+                        let difference = estimate.point;
+                        let (ground, share) = color(difference);
                         let place = cross.rows.get(i).into_iter().flatten();
                         let place: Vec<&str> = place
                             .chain(cross.columns.get(j))
@@ -192,9 +239,10 @@ fn draw(name: &str, cross: &Cross, width: Width) -> Result<String> {
                         let point = format!(
                             "{};difference={}{lost}",
                             place.join(", "),
-                            percent(*difference)
+                            interval(estimate, percent).en
                         );
-                        group(area, &[("point", &point)], || {
+                        let runs = provenance.places(runs);
+                        group(area, &[("point", &point), ("runs", &runs)], || {
                             area.draw(&Rectangle::new([from, to], ground.filled()))
                         })?;
                         if *diverged {
@@ -202,7 +250,7 @@ fn draw(name: &str, cross: &Cross, width: Width) -> Result<String> {
                             area.draw(&Rectangle::new([from, to], outline))?;
                         }
                         let ink = if share > 0.75 { WHITE } else { INK };
-                        let sign = if *difference > 0.0 { "+" } else { "" };
+                        let sign = if difference > 0.0 { "+" } else { "" };
                         let mark = if *diverged { "\u{2020}" } else { "" };
                         // A diverged run is hundreds of per cent off.
                         let decimals = usize::from(difference.abs() < 1.0);

@@ -2,14 +2,19 @@
 
 use adamix_record::{Text, text};
 
-use super::chart::{Curve, Style, data, over};
+use super::chart::{Curve, Style, data, over, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::{Study, TuningRuns};
 use crate::number::{self, ARM, count, one_by_one};
+use crate::provenance::Provenance;
 use crate::statistics::{BestOf, best_of};
 
-pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
+pub(super) fn figure(
+    name: &str,
+    study: &Study,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let priced: Vec<(&TuningRuns, Vec<BestOf>)> = study
         .tuning
         .iter()
@@ -34,6 +39,7 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
                     .chain(points(|price| price.high).rev())
                     .collect(),
                 seeds: Vec::new(),
+                runs: arm.runs(),
             }
         })
         .collect();
@@ -51,8 +57,8 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     };
     let words = Words {
         title: text!(
-            "Lowest validation error to expect against candidates tried",
-            "期望的最低验证误差与所试候选设置数"
+            "How low an error do so many candidates buy?",
+            "试多少组候选设置能换来多低的误差？"
         ),
         caption: text!(
             "The price of tuning: the lowest validation error to expect had only so many of the \
@@ -73,8 +79,9 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
         text!("validation error", "验证误差"),
     ];
     let draw = |width| over(name, titles.each_ref(), &curves, width);
-    let data = data(titles.each_ref(), &curves);
-    Ok(Some(Figure::new(name, words, draw)?.with(data)))
+    let data = data(titles.each_ref(), &curves, provenance);
+    let figure = Figure::new(name, words, series(titles.each_ref(), &curves), draw)?;
+    Ok(Some(figure.with(data)))
 }
 
 fn description(priced: &[(&TuningRuns, Vec<BestOf>)]) -> Text {

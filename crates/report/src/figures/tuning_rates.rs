@@ -1,7 +1,7 @@
 //! Validation error against learning rate, a panel an arm: whether the best
 //! lies inside what was searched, and how sharp it is.
 
-use adamix_record::{Text, text};
+use adamix_record::{RunId, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
@@ -9,10 +9,11 @@ use super::chart::{
     Area, Drawn, INK, PX, Style, Width, group, ink, label, logarithmic_range, svg, ticks,
 };
 use super::language::coded;
-use super::{Figure, Words};
+use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::load::Study;
 use crate::number::{self, digits, in_a_row, listed};
+use crate::provenance::Provenance;
 use crate::tuning::{Tried, meaning_of_rate};
 
 struct Panel {
@@ -24,9 +25,43 @@ struct Panel {
     /// The best at each learning rate, where they form a grid.
     best: Vec<(f64, f64)>,
     chosen: Option<usize>,
+    /// The runs of each candidate.
+    runs: Vec<Vec<RunId>>,
 }
 
-pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
+fn series(panel: &Panel) -> Series {
+    let tried = || panel.candidates.iter().map(|(_, tried)| tried);
+    let name = |tried: &Tried| match tried {
+        Tried::Completed(_) => "completed",
+        Tried::Stopped { .. } => "stopped",
+        Tried::Diverged => "diverged",
+        Tried::Failed => "failed",
+        Tried::Outstanding => "outstanding",
+    };
+    Series {
+        label: panel.label.clone(),
+        arm: Some(panel.arm.clone()),
+        columns: vec![
+            column(
+                "learning rate",
+                panel.candidates.iter().map(|(rate, _)| *rate),
+            ),
+            column("validation error", tried().map(|tried| tried.error())),
+            column("state", tried().map(name)),
+            column(
+                "chosen",
+                (0..panel.candidates.len()).map(|i| panel.chosen == Some(i)),
+            ),
+        ],
+        runs: panel.runs.concat(),
+    }
+}
+
+pub(super) fn figure(
+    name: &str,
+    study: &Study,
+    provenance: &Provenance<'_>,
+) -> Result<Option<Figure>> {
     let panels = panels(study);
     if panels.is_empty() {
         return Ok(None);
@@ -47,8 +82,8 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
     };
     let words = Words {
         title: text!(
-            "Validation error against learning rate, by arm",
-            "各方法的验证误差与学习率"
+            "Which learning rate is best for each arm?",
+            "各方法的最佳学习率是多少？"
         ),
         caption: text!(
             "Validation error of every candidate against its learning rate, both on logarithmic \
@@ -64,8 +99,9 @@ pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Figure>> {
         ),
         description: description(&panels),
     };
-    let draw = |width| draw(name, &panels, width);
-    Figure::new(name, words, draw).map(Some)
+    let draw = |width| draw(name, &panels, width, provenance);
+    let series = panels.iter().map(series).collect();
+    Figure::new(name, words, series, draw).map(Some)
 }
 
 fn panels(study: &Study) -> Vec<Panel> {
@@ -94,6 +130,11 @@ fn panels(study: &Study) -> Vec<Panel> {
             candidates,
             best,
             chosen: arm.tuned.chosen,
+            runs: arm
+                .candidates
+                .iter()
+                .map(|runs| runs.iter().map(|run| run.id.clone()).collect())
+                .collect(),
         })
     })
     .collect()
@@ -123,7 +164,7 @@ fn description(panels: &[Panel]) -> Text {
     }
 }
 
-fn draw(name: &str, panels: &[Panel], width: Width) -> Result<String> {
+fn draw(name: &str, panels: &[Panel], width: Width, provenance: &Provenance<'_>) -> Result<String> {
     let columns = if width == Width::Wide { 2 } else { 1 };
     let rows = panels.len().div_ceil(columns);
     let height = 240 * PX;
@@ -134,7 +175,7 @@ fn draw(name: &str, panels: &[Panel], width: Width) -> Result<String> {
         let areas = area.split_evenly((rows, columns));
         for (panel, place) in panels.iter().zip(&areas) {
             group(area, &[("arm", &panel.arm)], || {
-                draw_panel(area, place, panel, [&rates, &errors])
+                draw_panel(area, place, panel, [&rates, &errors], provenance)
             })?;
         }
         Ok(())
@@ -146,6 +187,7 @@ fn draw_panel(
     place: &Area,
     panel: &Panel,
     [rates, errors]: [&std::ops::Range<f64>; 2],
+    provenance: &Provenance<'_>,
 ) -> Drawn {
     let x = rates.clone().log_scale().with_key_points(ticks(rates, 5));
     let y = errors.clone().log_scale().with_key_points(ticks(errors, 6));
@@ -177,17 +219,19 @@ fn draw_panel(
     panel.style.line(area, best.collect())?;
     for (index, (rate, tried)) in panel.candidates.iter().enumerate() {
         let radius = 5 * PX;
+        let runs = panel.runs.get(index).into_iter().flatten();
+        let runs = provenance.places(runs);
         let rate_is = format!("learning rate={}", number::significant(*rate));
         let point = |error: f64| format!("{rate_is};validation error={}", number::error(error));
         match tried {
             Tried::Completed(error) => {
-                group(area, &[("point", &point(*error))], || {
+                group(area, &[("point", &point(*error)), ("runs", &runs)], || {
                     panel.style.mark(area, at(*rate, *error), radius, 1.0)
                 })?;
             }
             Tried::Stopped { error, .. } => {
                 let point = format!("{};stopped early", point(*error));
-                group(area, &[("point", &point)], || {
+                group(area, &[("point", &point), ("runs", &runs)], || {
                     panel.style.open_mark(area, at(*rate, *error), radius)
                 })?;
             }
@@ -197,7 +241,8 @@ fn draw_panel(
                 let line = panel.style.color.stroke_width(8);
                 let crossed =
                     [-1, 1].map(|side| [(x - arm, y - side * arm), (x + arm, y + side * arm)]);
-                group(area, &[("point", &format!("{rate_is};diverged"))], || {
+                let point = format!("{rate_is};diverged");
+                group(area, &[("point", &point), ("runs", &runs)], || {
                     let mut strokes = crossed.into_iter();
                     strokes.try_for_each(|ends| area.draw(&PathElement::new(ends, line)))
                 })?;

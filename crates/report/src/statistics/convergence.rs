@@ -1,4 +1,6 @@
-use super::mean;
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::{Estimate, mean, proper};
 
 /// Area under an error curve, as the mean error after each epoch. The first
 /// entry is the start, before any update: all arms share it, so it is left
@@ -81,4 +83,116 @@ pub fn kaplan_meier(times: &[TimeToTarget], horizon: f64) -> Option<Survival> {
         n: times.len(),
         censored: times.iter().filter(|t| !t.reached).count(),
     })
+}
+
+/// A share of runs with Wilson's score interval (1927), which stays within 0
+/// and 1 and says something where none or all of them are there.
+///
+/// `None` without runs, with more there than runs, and where the confidence is
+/// no probability.
+pub fn share_interval(there: usize, runs: usize, confidence: f64) -> Option<Estimate> {
+    if runs == 0 || there > runs || !proper(confidence) {
+        return None;
+    }
+    let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence));
+    let (n, share) = (runs as f64, there as f64 / runs as f64);
+    let center = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    Some(Estimate {
+        point: share,
+        // Rounding must not move an end beyond the share where none or all are there.
+        low: (center - half).clamp(0.0, share),
+        high: (center + half).clamp(share, 1.0),
+        n: runs,
+    })
+}
+
+/// Between which times the median lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MedianInterval {
+    /// Lower end; `None` where it is later than was looked.
+    pub low: Option<f64>,
+    /// Upper end; `None` where it is later than was looked.
+    pub high: Option<f64>,
+    /// The chance with which such an interval holds the median.
+    pub coverage: f64,
+}
+
+/// The interval of the median time between two of the times in their order,
+/// from the binomial distribution, whatever the times' own (Conover 1999): the
+/// narrowest that holds the median with this chance or, with fewer than six
+/// runs at 0.95, the earliest and the latest. A censored run is later than all
+/// that got there, which is right where all were watched equally long.
+///
+/// `None` without runs and where the confidence is no probability.
+pub fn median_interval(times: &[TimeToTarget], confidence: f64) -> Option<MedianInterval> {
+    if times.is_empty() || !proper(confidence) {
+        return None;
+    }
+    let there = times.iter().filter(|time| time.reached);
+    let mut there: Vec<f64> = there.map(|time| time.at).collect();
+    there.sort_by(f64::total_cmp);
+    let n = times.len();
+    // The chance that the median lies below the first `out` of the times.
+    let (mut term, mut tail, mut out) = (0.5_f64.powi(n as i32), 0.0, 0);
+    while out == 0 || (2 * (out + 1) <= n && 2.0 * (tail + term) <= 1.0 - confidence) {
+        tail += term;
+        term *= (n - out) as f64 / (out + 1) as f64;
+        out += 1;
+    }
+    Some(MedianInterval {
+        low: there.get(out - 1).copied(),
+        high: there.get(n - out).copied(),
+        coverage: 1.0 - 2.0 * tail,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against R: `binom::binom.wilson`.
+    #[test]
+    fn a_share_has_wilson_s_interval() {
+        for (there, low, high) in [
+            (0, 0.0, 0.277_533),
+            (4, 0.168_180, 0.687_327),
+            (10, 0.722_467, 1.0),
+        ] {
+            let share = share_interval(there, 10, 0.95).expect("a share");
+            assert!((share.low - low).abs() < 1e-5, "{share:?}");
+            assert!((share.high - high).abs() < 1e-5, "{share:?}");
+        }
+        assert_eq!(share_interval(1, 0, 0.95), None);
+        assert_eq!(share_interval(2, 1, 0.95), None);
+    }
+
+    /// The ranks that tables of the binomial distribution give: 1 and 6 of 6,
+    /// 2 and 9 of 10, 6 and 15 of 20.
+    #[test]
+    fn a_median_lies_between_two_of_the_times() {
+        let times = |n: usize, reached: usize| -> Vec<TimeToTarget> {
+            let time = |i: usize| TimeToTarget {
+                at: (i + 1) as f64,
+                reached: i < reached,
+            };
+            (0..n).map(time).collect()
+        };
+        for (n, low, high, coverage) in [
+            (1, 1.0, 1.0, 0.0),
+            (3, 1.0, 3.0, 0.75),
+            (6, 1.0, 6.0, 0.96875),
+            (10, 2.0, 9.0, 0.978_515_6),
+            (20, 6.0, 15.0, 0.958_61),
+        ] {
+            let found = median_interval(&times(n, n), 0.95).expect("an interval");
+            assert_eq!((found.low, found.high), (Some(low), Some(high)), "{n}");
+            assert!((found.coverage - coverage).abs() < 1e-5, "{found:?}");
+        }
+        let censored = median_interval(&times(10, 8), 0.95).expect("an interval");
+        assert_eq!((censored.low, censored.high), (Some(2.0), None));
+        let never = median_interval(&times(10, 0), 0.95).expect("an interval");
+        assert_eq!((never.low, never.high), (None, None));
+        assert_eq!(median_interval(&[], 0.95), None);
+    }
 }

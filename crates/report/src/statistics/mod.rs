@@ -7,7 +7,8 @@
 //! | does the interval stand without the normal distribution? | [`bootstrap_t`], [`bca`], [`COVERAGE`] |
 //! | is it more than chance? | [`sign_flip_p`], [`signed_rank_p`], [`holm`] |
 //! | how often is a run better? | [`probability_of_improvement`] |
-//! | how fast? | [`area_under_curve`], [`kaplan_meier`] |
+//! | how fast? | [`area_under_curve`], [`kaplan_meier`], [`median_interval`] |
+//! | how many of them? | [`share_interval`] |
 //! | how many seeds? | [`values_needed`] |
 //! | what does tuning cost? | [`best_of`] |
 //!
@@ -25,7 +26,10 @@ mod tuning;
 pub use bootstrap::{
     FEWEST_RESAMPLED, RESAMPLES, bca, bootstrap_t, interquartile_mean, probability_of_improvement,
 };
-pub use convergence::{Survival, TimeToTarget, area_under_curve, kaplan_meier};
+pub use convergence::{
+    MedianInterval, Survival, TimeToTarget, area_under_curve, kaplan_meier, median_interval,
+    share_interval,
+};
 pub use coverage::{
     COVERAGE, COVERAGE_TRIALS, COVERAGE_VALUES, Coverage, Population, covered_share,
 };

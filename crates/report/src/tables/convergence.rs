@@ -49,7 +49,7 @@ pub(crate) fn convergence(study: &Study) -> Option<Table> {
 
 /// The final median error of the worst arm, and its label. An arm whose median
 /// run diverged sets no target: any run would meet it before its first update.
-fn target(study: &Study) -> Option<(f64, &Text)> {
+pub(crate) fn target(study: &Study) -> Option<(f64, &Text)> {
     let medians = study.arms.iter().filter_map(|arm| {
         let errors: Vec<f64> = study.final_errors(arm).iter().map(|(_, e)| *e).collect();
         Some((median(&errors)?, arm.label()))
@@ -60,6 +60,19 @@ fn target(study: &Study) -> Option<(f64, &Text)> {
         .max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
+/// Epochs to the target of every run that counts, in the order of the seeds.
+pub(crate) fn times_to_target(study: &Study, arm: &ArmRuns, target: f64) -> Vec<TimeToTarget> {
+    let time = |errors: &[f64]| {
+        let epoch = errors.iter().position(|e| *e <= target);
+        Some(TimeToTarget {
+            at: epoch.map_or(study.epochs() as f64, |epoch| epoch as f64),
+            reached: epoch.is_some(),
+        })
+    };
+    let times = study.by_seed(arm, time).into_iter();
+    times.map(|(_, time)| time).collect()
+}
+
 fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<Cell> {
     let areas: Vec<f64> = study
         .by_seed(arm, area_under_curve)
@@ -67,17 +80,7 @@ fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<Cell> {
         .map(|(_, area)| area)
         .collect();
     let horizon = study.epochs() as f64;
-    let times: Vec<TimeToTarget> = study
-        .by_seed(arm, |errors| {
-            let epoch = errors.iter().position(|e| *e <= target);
-            Some(TimeToTarget {
-                at: epoch.map_or(horizon, |epoch| epoch as f64),
-                reached: epoch.is_some(),
-            })
-        })
-        .into_iter()
-        .map(|(_, time)| time)
-        .collect();
+    let times = times_to_target(study, arm, target);
     let survival = kaplan_meier(&times, horizon);
     let runs = study.counted(arm);
     let or_nothing = |cell: Option<Cell>| Cell::or_nothing(cell.map(|cell| cell.of(&runs)));

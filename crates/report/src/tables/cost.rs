@@ -3,12 +3,31 @@ use adamix_record::{Cost, Role, Text, UpdateCost, UpdateTimes, text};
 use super::convergence::epoch_seconds;
 use super::{Cell, Table, arm_column, numbers, of_protocol, words};
 use crate::findings::{CostFigure, declared_figures, update_ratios};
-use crate::load::{ArmRuns, Study};
+use crate::load::{ArmRuns, Experiment, Study};
 use crate::number::{self, grouped, interval, significant};
 use crate::statistics::{Estimate, mean_interval, median};
 
 /// Where these numbers stand.
 const SOURCE: &str = "cost.json";
+
+/// Headline protocols whose arms cost the same, together; one that holds fewer
+/// of them goes with it.
+pub(crate) fn alike_in_cost(experiment: &Experiment) -> Vec<Vec<&Study>> {
+    type Key<'a> = Vec<(&'a Text, &'a UpdateTimes)>;
+    let mut alike: Vec<(Key<'_>, Vec<&Study>)> = Vec::new();
+    for study in experiment.headline() {
+        let key: Key<'_> = costs(study)
+            .map(|(arm, cost)| (arm.label(), cost))
+            .collect();
+        let held = |found: &Key<'_>| key.iter().all(|arm| found.contains(arm));
+        match alike.iter_mut().find(|(found, _)| held(found)) {
+            Some((_, studies)) => studies.push(study),
+            None if key.is_empty() => {}
+            None => alike.push((key, vec![study])),
+        }
+    }
+    alike.into_iter().map(|(_, studies)| studies).collect()
+}
 
 /// Declared cost of every arm: of all parameters, then of weights and biases.
 pub(crate) fn declared(study: &Study) -> Table {
@@ -200,7 +219,7 @@ fn update_ratio(ours: &UpdateTimes, other: &UpdateTimes) -> Option<Estimate> {
 }
 
 /// The arms whose cost is known.
-fn costs(study: &Study) -> impl Iterator<Item = (&ArmRuns, &UpdateTimes)> {
+pub(crate) fn costs(study: &Study) -> impl Iterator<Item = (&ArmRuns, &UpdateTimes)> {
     let arms = study.arms.iter();
     arms.filter_map(|arm| Some((arm, arm.cost.as_ref()?)))
 }

@@ -5,25 +5,27 @@ mod assumptions;
 mod convergence;
 mod cost;
 mod coverage;
+mod curves;
 mod differences;
 mod final_errors;
 mod ledger;
 mod reference;
+mod review;
 mod runs;
-mod samples;
 mod tuning;
 
 pub(crate) use ablation::ablation;
 pub(crate) use assumptions::assumptions;
-pub(crate) use convergence::convergence;
-pub(crate) use cost::{declared, disagreements, measured};
+pub(crate) use convergence::{convergence, target, times_to_target};
+pub(crate) use cost::{alike_in_cost, costs, declared, disagreements, measured};
 pub(crate) use coverage::coverage;
+pub(crate) use curves::curves;
 pub(crate) use differences::differences;
 pub(crate) use final_errors::final_errors;
 pub(crate) use ledger::{claim_name, ledger};
 pub(crate) use reference::reference;
+pub(crate) use review::{artifacts, checklist};
 pub(crate) use runs::{environments, runs, state, tuning_runs};
-pub(crate) use samples::{Gallery, gallery};
 pub(crate) use tuning::tuning;
 
 use adamix_record::{RunId, Text};
@@ -64,6 +66,8 @@ pub(crate) struct Cell {
     pub(crate) runs: Vec<RunId>,
     /// The file or publication behind them, where it is no run.
     pub(crate) source: Option<&'static str>,
+    /// Id of the element of the page that it points at.
+    pub(crate) place: Option<String>,
 }
 
 impl<T: Into<Text>> From<T> for Cell {

@@ -37,6 +37,23 @@ fn the_machine_readable_report_follows_its_schema() {
         assert_eq!(faults, Vec::<String>::new());
         let id = value["report-id"].as_str().expect("an id");
         assert!(report.html.contains(&format!("<code>{id}</code>")));
+        for figure in value["figures"].as_array().expect("figures") {
+            for file in figure["files"].as_array().expect("files") {
+                let file = file.as_str().expect("a path");
+                let name = file.strip_prefix("figures/").expect("a folder");
+                assert!(report.figures.contains_key(name), "{name}");
+                let link = format!("<a href=\"{file}\" download>");
+                assert!(report.html.contains(&link), "{link}");
+            }
+            let series = figure["series"].as_array().expect("series");
+            assert!(!series.is_empty(), "{}", figure["name"]);
+            for one in series {
+                let columns = one["columns"].as_array().expect("columns");
+                let length = |column: &Value| column["values"].as_array().map(Vec::len);
+                let first = length(&columns[0]);
+                assert!(columns.iter().all(|c| length(c) == first), "{one}");
+            }
+        }
         for table in value["tables"].as_array().expect("tables") {
             for ending in ["csv", "json", "tex"] {
                 let name = format!("{}.{ending}", table["name"].as_str().expect("a name"));
@@ -71,13 +88,16 @@ fn files_that_are_no_more_are_removed() {
         "tables/old.csv",
         "figures/old.svg",
         "tables/notes.txt",
+        "figures/old.pdf",
         "figures/a.png",
     ] {
         std::fs::write(path(name), "old").expect("written");
     }
     let report = render(folder.path()).expect("a report");
     report.write(folder.path()).expect("written");
-    assert!(!path("tables/old.csv").exists() && !path("figures/old.svg").exists());
+    for gone in ["tables/old.csv", "figures/old.svg", "figures/old.pdf"] {
+        assert!(!path(gone).exists(), "{gone}");
+    }
     assert!(path("tables/notes.txt").exists() && path("figures/a.png").exists());
     let read = std::fs::read_to_string(path("report.json")).expect("report.json");
     assert_eq!(read, report.json);
@@ -106,4 +126,38 @@ fn the_report_s_id_is_that_of_its_records() {
     };
     let other = render(study.write_with("adamix", 1, 2, failed).path()).expect("a report");
     assert_ne!(id(&first), id(&other));
+}
+
+#[test]
+fn figures_are_pdf_with_their_letters_inside() {
+    let study = MadeUp::new(10, 4.3);
+    let first = report(&study);
+    let pdfs = first
+        .figures
+        .iter()
+        .filter(|(name, _)| name.ends_with(".pdf"));
+    for (name, pdf) in pdfs {
+        assert!(pdf.starts_with(b"%PDF-"), "{name}");
+        let text = String::from_utf8_lossy(pdf);
+        assert!(text.contains("DejaVuSans"), "{name}");
+        assert!(text.contains("/FontFile"), "{name}");
+    }
+    assert_eq!(first.figures, report(&study).figures);
+}
+
+#[test]
+fn the_curves_of_all_runs_are_in_files() {
+    let csv = &report(&MadeUp::new(3, 4.3)).tables["curves-common.csv"];
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 1 + 4 * 3);
+    assert!(
+        lines[0].starts_with("arm,seed,epoch 0,epoch 1,"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].starts_with("AdaMix (W1 + B1),0,12."),
+        "{}",
+        lines[1]
+    );
 }

@@ -34,9 +34,10 @@ fn every_run_has_its_record_settings_and_machine() {
     let records = std::fs::read_dir(folder.path().join("runs")).expect("runs");
     assert_eq!(runs.len(), records.count());
     for run in runs {
-        let record = run["record"].as_str().expect("a path");
-        assert!(folder.path().join(record).exists(), "{record}");
-        assert!(record.contains(run["id"].as_str().expect("an id")));
+        // The usual place is left out.
+        assert_eq!(run.get("record"), None);
+        let record = format!("runs/{}.jsonl", run["id"].as_str().expect("an id"));
+        assert!(folder.path().join(&record).exists(), "{record}");
         let at = |list: &str, place: &Value| {
             let place = place.as_u64().expect("a place") as usize;
             all[list][place].clone()
@@ -82,4 +83,38 @@ fn cells_name_the_runs_behind_them() {
     assert!(html.contains("data-source=\"cost.json\""));
     assert!(html.contains("data-source=\"Hinton and Salakhutdinov 2006\""));
     assert!(html.contains("href=\"#table-runs\""));
+}
+
+#[test]
+fn points_of_figures_name_the_runs_behind_them() {
+    let html = render(MadeUp::readings(3).write().path())
+        .expect("a report")
+        .html;
+    let all = provenance(&html);
+    let known = all["runs"].as_array().expect("runs").len();
+    let mut points = 0;
+    for point in html.split("<g data-point=\"").skip(1) {
+        let (tag, _) = point.split_once('>').expect("an end");
+        let Some((_, runs)) = tag.split_once("data-runs=\"") else {
+            assert!(tag.contains("source=cost.json"), "{tag}");
+            continue;
+        };
+        let runs = runs.trim_end_matches('"');
+        assert!(!runs.is_empty(), "{tag}");
+        assert!(places(runs).iter().all(|place| *place < known), "{tag}");
+        points += 1;
+    }
+    assert!(points > 50, "{points}");
+    let (_, from) = html.split_once("id=\"curves\">").expect("the curves");
+    let (curves, _) = from.split_once("</script>").expect("their end");
+    let curves: Value = serde_json::from_str(curves).expect("JSON");
+    for curve in curves["error-curves"]["curves"].as_array().expect("curves") {
+        let runs = places(curve["runs"].as_str().expect("places"));
+        let seeds = curve["seeds"].as_array().expect("seeds");
+        let of_seeds: Vec<usize> = seeds
+            .iter()
+            .flat_map(|seed| places(seed[2].as_str().expect("a place")))
+            .collect();
+        assert_eq!(runs, of_seeds);
+    }
 }

@@ -589,8 +589,8 @@ impl MadeUp {
             images,
             labels: (0..10).collect(),
             errors: (0..10).map(|i| Some(last + f64::from(i) / 3.0)).collect(),
-            codes: Vec::new(),
-            code_labels: Vec::new(),
+            codes: (0..60).map(|i| code(i, seed)).collect(),
+            code_labels: (0..60).map(|i| i % 10).collect(),
         }));
         lines.push(Line::End(End {
             outcome: Outcome::Completed,
@@ -823,6 +823,17 @@ fn noise(seed: u64, stream: u64) -> f64 {
         .wrapping_add(stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
     let mixed = (bits ^ (bits >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (mixed >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
+}
+
+/// Digits on a circle, the odd ones scattered.
+fn code(image: u8, seed: u64) -> [f32; 2] {
+    let digit = f64::from(image % 10);
+    let off = |stream| (1.0 + 3.0 * (digit % 2.0)) * noise(seed, stream + u64::from(image));
+    let angle = digit / 10.0 * std::f64::consts::TAU;
+    [
+        (5.0 * angle.cos() + off(1000)) as f32,
+        (5.0 * angle.sin() + off(2000)) as f32,
+    ]
 }
 
 /// From a start that the arms of a seed share to the bit.

@@ -93,6 +93,11 @@ fn check_ids(page: &str) {
     for id in tags.iter().filter_map(|tag| attribute(tag, "id")) {
         assert!(ids.insert(id.clone()), "id {id} twice");
     }
+    for link in tags.iter().filter_map(|tag| attribute(tag, "href")) {
+        if let Some(id) = link.strip_prefix('#') {
+            assert!(ids.contains(id), "a link to {id}, which no element has");
+        }
+    }
     for labels in tags.iter().filter_map(|t| attribute(t, "aria-labelledby")) {
         for id in labels.split(' ') {
             assert!(ids.contains(id), "no element has the id {id}");
@@ -118,7 +123,9 @@ fn pictures_and_figures_have_a_text_alternative() {
         .iter()
         .filter(|t| &*t.name == "svg" && t.kind == TagKind::StartTag)
         .collect();
-    assert_eq!(drawings.len(), 6);
+    // Curves, target, final errors, differences, gradients, codes and
+    // roofline, twice each.
+    assert_eq!(drawings.len(), 2 * 7);
     for drawing in drawings {
         assert_eq!(attribute(drawing, "role").as_deref(), Some("img"));
         // The title and the finding, in the language that the page shows.

@@ -190,10 +190,22 @@ fn a_report_is_written_whole() {
     report.write(folder.path()).unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!(read("index.html"), report.html);
+    let stems = [
+        "codes",
+        "error-curves",
+        "final-errors",
+        "gradients",
+        "paired-differences",
+        "reconstructions",
+        "roofline",
+        "time-to-target",
+    ];
     let names: Vec<&String> = report.figures.keys().collect();
-    assert_eq!(names, ["error-curves", "final-errors", "gradients"]);
-    for (name, svg) in &report.figures {
-        assert_eq!(&read(&format!("figures/{name}.svg")), svg);
+    let files = stems.map(|stem| [format!("{stem}.pdf"), format!("{stem}.svg")]);
+    assert_eq!(names, files.as_flattened().iter().collect::<Vec<_>>());
+    for (name, bytes) in &report.figures {
+        let file = folder.path().join("figures").join(name);
+        assert_eq!(&std::fs::read(file).unwrap(), bytes);
     }
     // The page beside its records does not disturb the next rendering.
     assert_eq!(render(folder.path()).unwrap(), report);
@@ -202,7 +214,12 @@ fn a_report_is_written_whole() {
 /// The sentences on what was fixed before the runs.
 fn registration(folder: &std::path::Path) -> String {
     let page = render(folder).expect("a report").html;
-    both_between(&page, "<h2 id=\"verdicts-heading\"", "<h3>How sure")
+    let of = |from, to| both_between(&page, from, to);
+    let verdicts = of("<h2 id=\"verdicts-heading\"", "<div class=\"sure\"");
+    format!(
+        "{verdicts}\n\n{}",
+        of("<div class=\"registered\"", "</div>")
+    )
 }
 
 #[test]
@@ -278,7 +295,7 @@ fn a_protocol_without_the_arms_of_a_claim_stands_apart() {
             .html
             .contains("it is there for its other comparisons")
     );
-    assert!(report.figures.contains_key("error-curves-baselines"));
+    assert!(report.figures.contains_key("error-curves-baselines.svg"));
 }
 
 #[test]
@@ -304,7 +321,7 @@ fn two_protocols_stand_side_by_side() {
     let names: Vec<&str> = report.figures.keys().map(String::as_str).collect();
     for stem in ["error-curves", "final-errors", "gradients"] {
         for protocol in ["common", "tuned"] {
-            assert!(names.contains(&format!("{stem}-{protocol}").as_str()));
+            assert!(names.contains(&format!("{stem}-{protocol}.svg").as_str()));
         }
     }
 }
@@ -347,8 +364,9 @@ fn tuning_is_shown_with_its_price() {
     let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.3);
     let study = MadeUp::of(vec![tuned]);
     let report = render(study.write().path()).unwrap();
-    let names: Vec<&str> = report.figures.keys().map(String::as_str).collect();
-    assert_eq!(names[3..], ["tuning-price", "tuning-rates"]);
+    for figure in ["tuning-price.svg", "tuning-rates.svg"] {
+        assert!(report.figures.contains_key(figure), "{figure}");
+    }
     let text = text_between(&report.html, "<h3>Tuning", "<h3>Pictures");
     insta::assert_snapshot!(text);
 }
@@ -357,11 +375,7 @@ fn tuning_is_shown_with_its_price() {
 fn the_ledger_of_readings() {
     let study = MadeUp::readings(10);
     let report = render(study.write().path()).unwrap();
-    let names: Vec<&str> = report.figures.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        ["error-curves", "final-errors", "gradients", "readings-map"]
-    );
+    assert!(report.figures.contains_key("readings-map.svg"));
     let text = readings(&study);
     let until = text.find("The evidence behind each").expect("the cells");
     insta::assert_snapshot!(&text[..until]);
@@ -400,7 +414,7 @@ fn a_plan_of_many_readings_makes_a_moderate_page() {
     let report = render(study.write().path()).unwrap();
     let megabytes = report.html.len() as f64 / 1e6;
     assert!(megabytes < 2.0, "{megabytes} MB");
-    assert_eq!(report.figures.len(), 4);
+    assert_eq!(report.figures.len(), 2 * 9);
 }
 
 #[test]
@@ -433,7 +447,7 @@ fn a_tuned_cross_is_kept_apart() {
         .collect();
     study.protocols.extend(tuned);
     let report = render(study.write().path()).unwrap();
-    assert!(report.figures.contains_key("readings-map-tuned"));
+    assert!(report.figures.contains_key("readings-map-tuned.svg"));
     let sentences = text_between(&report.html, "<h2 id=\"readings-heading\"", "<figure");
     insta::assert_snapshot!(sentences);
     assert!(report.html.contains("Default readings, tuned"));
@@ -447,7 +461,7 @@ fn a_cell_with_a_diverged_run_is_marked() {
     let mut study = MadeUp::readings(3);
     study.protocols[4].arms[0].error = 60.0;
     let report = render(study.write().path()).unwrap();
-    let map = &report.figures["readings-map"];
+    let map = std::str::from_utf8(&report.figures["readings-map.svg"]).unwrap();
     assert_eq!(map.matches('\u{2020}').count(), 1);
     assert_eq!(map.matches("not run").count(), 1);
 }
@@ -504,10 +518,47 @@ fn pages_are_written() {
         let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
         assert_eq!(page, report.html);
         for name in report.figures.keys() {
-            assert!(
-                folder.join(format!("figures/{name}.svg")).exists(),
-                "{name}"
-            );
+            assert!(folder.join("figures").join(name).exists(), "{name}");
         }
+    }
+}
+
+#[test]
+fn what_reviewers_ask_is_answered_from_the_records() {
+    let report = render(MadeUp::new(10, 4.3).write().path()).unwrap();
+    let from = "<h2 id=\"review-heading\"";
+    insta::assert_snapshot!(both_between(&report.html, from, "</section>"));
+
+    // What the records do not hold is said.
+    let mut bare = MadeUp::new(3, 4.3);
+    (bare.data, bare.anchors, bare.cost) = ("curves", false, false);
+    bare.protocols[0].run = false;
+    let report = render(bare.write().path()).unwrap();
+    let text = text_between(&report.html, from, "</section>");
+    for answer in [
+        "not answered cost.json is missing.",
+        "in part The program makes this data set",
+        "not answered There is no record yet.",
+        "0 records of 12 planned",
+    ] {
+        assert!(text.contains(answer), "{answer}: {text}");
+    }
+}
+
+#[test]
+fn new_figures_state_what_they_show() {
+    let late = adamix_record::Outcome::Diverged { epoch: 2 };
+    let folder = MadeUp::new(10, 4.3).write_with("adadec", 1, 2, late);
+    let report = render(folder.path()).unwrap();
+    for figure in [
+        "time-to-target",
+        "paired-differences",
+        "roofline",
+        "reconstructions",
+        "codes",
+    ] {
+        let from = format!("<strong id=\"{figure}-title\">");
+        let text = both_between(&report.html, &from, "</figure>");
+        insta::assert_snapshot!(figure, text);
     }
 }

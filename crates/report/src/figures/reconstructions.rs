@@ -1,22 +1,34 @@
-use adamix_record::{Text, text};
+//! Test images beside what each arm makes of them, the error under each.
+
+use adamix_record::{RunId, Samples, Text, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
+use plotters::style::text_anchor::HPos;
+
+use super::chart::{INK, LINE, PX, Width, label_in, room, svg};
+use super::svg::Tag;
+use super::{Figure, Series, Words, column};
 use crate::load::{Run, Study};
 use crate::number::{fixed, in_a_row};
+use crate::statistics::mean;
 use crate::{Error, Result};
 
-/// Test images and what each arm makes of them.
+/// Test images and what each arm makes of them. The page shows the pictures as
+/// a table, whose cells a screen reader reads one by one; the drawing is for
+/// the file.
 #[derive(Serialize)]
-pub(crate) struct Gallery {
-    pub(crate) caption: Text,
+pub(crate) struct Reconstructions {
+    pub(crate) figure: Figure,
     pub(crate) rows: Vec<GalleryRow>,
 }
 
 /// The images of one arm, or the test images themselves.
 #[derive(Serialize)]
 pub(crate) struct GalleryRow {
+    /// Name of the arm in the plan; none of the test images.
+    pub(crate) arm: Option<String>,
     pub(crate) label: Text,
     pub(crate) pictures: Vec<Picture>,
 }
@@ -33,11 +45,13 @@ pub(crate) struct Picture {
 }
 
 /// The pictures of the first seed; `None` where no run of it has any.
-pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
+pub(super) fn figure(name: &str, study: &Study) -> Result<Option<Reconstructions>> {
     let Some(seed) = study.protocol.seeds.first() else {
         return Ok(None);
     };
-    let mut rows = Vec::new();
+    let mut rows: Vec<GalleryRow> = Vec::new();
+    let mut series: Vec<Series> = Vec::new();
+    let mut means: Vec<Text> = Vec::new();
     let mut without = Vec::new();
     for arm in &study.arms {
         let label = arm.label();
@@ -76,6 +90,7 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
                 })
                 .collect();
             rows.push(GalleryRow {
+                arm: None,
                 label: text!("test image", "测试图像"),
                 pictures: pictures?,
             });
@@ -103,7 +118,19 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
                 })
             })
             .collect();
+        let errors: Option<Vec<f64>> = samples.errors.iter().copied().collect();
+        if let Some(errors) = errors.filter(|errors| !errors.is_empty()) {
+            let mean = fixed(mean(&errors), 1);
+            means.push(text!("{label} {mean}", "{label} {mean}", label, mean));
+        }
+        series.push(of_arm(
+            arm.arm.name.clone(),
+            label.clone(),
+            &run.id,
+            samples,
+        ));
         rows.push(GalleryRow {
+            arm: Some(arm.arm.name.clone()),
             label: label.clone(),
             pictures: pictures?,
         });
@@ -113,8 +140,9 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
     }
     let mut caption = text!(
         "Test images and what each arm's network makes of them after the last epoch, seed {seed}; \
-         below each its squared error, summed over pixels.",
-        "测试图像，以及最后一轮之后各方法的网络对它们的重构，随机种子 {seed}；每幅下方为其平方误差，按像素求和。",
+         below each its squared error, summed over pixels. Single images of one seed: no interval.",
+        "测试图像，以及最后一轮之后各方法的网络对它们的重构，随机种子 {seed}；每幅下方为其平方误差，按像素求和。\
+         单个随机种子的单幅图像，没有置信区间。",
         seed,
     );
     if !without.is_empty() {
@@ -124,7 +152,65 @@ pub(crate) fn gallery(study: &Study) -> Result<Option<Gallery>> {
             without = in_a_row(&without),
         );
     }
-    Ok(Some(Gallery { caption, rows }))
+    let words = Words {
+        title: text!(
+            "What does each arm make of the same images?",
+            "各方法如何重构同一批图像？"
+        ),
+        caption,
+        description: match means.as_slice() {
+            [] => text!("No error is known.", "误差均未知。"),
+            means => text!(
+                "Mean error of these images: {means}.",
+                "这些图像的平均误差：{means}。",
+                means = in_a_row(means),
+            ),
+        },
+    };
+    let draw = |width| draw(name, &rows, width);
+    Ok(Some(Reconstructions {
+        figure: Figure::new(name, words, series, draw)?,
+        rows,
+    }))
+}
+
+fn of_arm(arm: String, label: Text, run: &RunId, samples: &Samples) -> Series {
+    Series {
+        label,
+        arm: Some(arm),
+        columns: vec![
+            column("label", samples.labels.iter().copied()),
+            column("squared error", samples.errors.iter().copied()),
+        ],
+        runs: vec![run.clone()],
+    }
+}
+
+fn draw(name: &str, rows: &[GalleryRow], width: Width) -> Result<String> {
+    let names = rows.iter().map(|row| &row.label);
+    let left = room(names, width) + 8 * PX;
+    let most = rows.iter().map(|row| row.pictures.len()).max().unwrap_or(0);
+    let cell = (width.units() - left) / i32::try_from(most).unwrap_or(i32::MAX).max(1);
+    let side = cell - 6 * PX;
+    let height = side + LINE + 6 * PX;
+    svg(name, width, height * rows.len() as i32, |area| {
+        for (i, row) in rows.iter().enumerate() {
+            let top = height * i as i32;
+            let name = (left - 8 * PX, top + side / 2);
+            label_in(area, &row.label, INK, name, HPos::Right)?;
+            for (j, picture) in row.pictures.iter().enumerate() {
+                let x = left + cell * j as i32;
+                area.draw(&Tag(format!(
+                    "<image x=\"{x}\" y=\"{top}\" width=\"{side}\" height=\"{side}\" \
+                     style=\"image-rendering:pixelated\" href=\"{}\"/>",
+                    picture.source
+                )))?;
+                let below = (x + side / 2, top + side + LINE / 2);
+                label_in(area, &picture.below, INK, below, HPos::Center)?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The image as a PNG in a `data:` address.
