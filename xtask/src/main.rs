@@ -4,6 +4,7 @@
 //! calls; reports are rendered in process.
 
 mod bench;
+mod cuda;
 mod readme;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use console::{Color, style};
 
 /// The experiment that runs where none is named and there is no GPU.
 const QUICK: &str = "quick";
-/// The experiment of the study.
+/// The experiment of the study, which runs where none is named and there is a GPU.
 const PAPER: &str = "paper";
 
 #[derive(Parser)]
@@ -52,7 +53,19 @@ enum Task {
     /// Run the tests
     Test,
     /// Run everything that must hold before a change lands: format, lints, documentation, tests
-    Ci,
+    Ci {
+        /// Instead, check what can be checked of the CUDA code without a GPU: it compiles and
+        /// links, its kernels compile, and on an emulated device it computes what the processor
+        /// does. Needs python3 with pip and a C++ compiler; some minutes
+        #[arg(long)]
+        cuda: bool,
+    },
+    /// Hold what a CUDA device computes against the processor; needs a GPU
+    CudaCheck {
+        /// For `adamix cuda-check`
+        #[arg(last = true)]
+        options: Vec<String>,
+    },
     /// Run the benchmarks and write target/bench/summary.json
     Bench {
         /// Also measure PyTorch and JAX, in turns with this program, and write
@@ -60,6 +73,10 @@ enum Task {
         /// below target/bench
         #[arg(long)]
         peers: bool,
+        /// Instead, how fast cohorts train on a CUDA device, into target/bench/cuda.json; with
+        /// --peers beside the PyTorch that python3 has
+        #[arg(long, conflicts_with_all = ["only_peers", "criterion"])]
+        cuda: bool,
         /// Only that, not the benchmarks themselves
         #[arg(long, requires = "peers")]
         only_peers: bool,
@@ -115,9 +132,15 @@ fn main() -> ExitCode {
             _ => report(names, reports.as_deref(), *watch, *open),
         },
         Task::Test => test(),
-        Task::Ci => ci(),
+        Task::Ci { cuda: true } => cuda::ci(),
+        Task::Ci { cuda: false } => ci(),
+        Task::CudaCheck { options } => cuda::check(options),
+        Task::Bench {
+            peers, cuda: true, ..
+        } => cuda::bench(*peers),
         Task::Bench {
             peers,
+            cuda: false,
             only_peers,
             rounds,
             criterion,
@@ -143,16 +166,32 @@ fn root() -> PathBuf {
 fn reproduce(arguments: &Reproduce) -> Result<()> {
     // Ctrl-C is for `adamix`, which ends cleanly; this waits for it.
     ctrlc::set_handler(|| {})?;
-    let experiment = arguments.experiment.as_deref().unwrap_or(QUICK);
     // Built before anything is said, so that what is said stays in sight.
-    cargo(&["build", "--release", "--package", "adamix-experiment"])?;
-    if arguments.experiment.is_none() {
-        let estimate = estimate(arguments).unwrap_or_else(|| "an unknown time".to_owned());
-        eprintln!(
-            "No experiment is named, and this version computes on the processor alone, so this runs `{QUICK}`. The study itself takes {estimate}: cargo xtask reproduce {PAPER}"
-        );
+    let with_cuda = cuda::wanted(&arguments.device)?;
+    let unnamed = if with_cuda { PAPER } else { QUICK };
+    let experiment = arguments.experiment.as_deref().unwrap_or(unnamed);
+    let mut build = Command::new("cargo");
+    build
+        .args(["build", "--release", "--package", "adamix-experiment"])
+        .current_dir(root());
+    if with_cuda {
+        cuda::feature(&mut build);
     }
-    let mut command = adamix("run", experiment, arguments);
+    if !build.status()?.success() {
+        return Err("cargo build failed".into());
+    }
+    if arguments.experiment.is_none() {
+        let named = format!("No experiment is named, so this runs `{experiment}`");
+        if with_cuda {
+            eprintln!("{named}, on the GPU.");
+        } else {
+            let estimate = estimate(arguments).unwrap_or_else(|| "an unknown time".to_owned());
+            eprintln!(
+                "{named}, and computes on the processor. The study itself takes {estimate}: cargo xtask reproduce {PAPER}"
+            );
+        }
+    }
+    let mut command = adamix("run", experiment, arguments, with_cuda);
     command
         .args(["--device", &arguments.device])
         .stdout(Stdio::piped());
@@ -173,7 +212,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
 
 /// `adamix` with the options that this and it have in common. It runs in the
 /// user's folder, so that paths mean what the user typed.
-fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce) -> Command {
+fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce, with_cuda: bool) -> Command {
     let root = root();
     let mut command = Command::new("cargo");
     command
@@ -185,7 +224,11 @@ fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce) -> Command 
             "adamix-experiment",
         ])
         .arg("--manifest-path")
-        .arg(root.join("Cargo.toml"))
+        .arg(root.join("Cargo.toml"));
+    if with_cuda {
+        cuda::feature(&mut command);
+    }
+    command
         .args(["--", subcommand, experiment])
         .arg("--reports")
         .arg(
@@ -211,7 +254,7 @@ fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce) -> Command 
 /// How long the study would take here, in words.
 fn estimate(arguments: &Reproduce) -> Option<String> {
     // Downloads, and what there is to say of them, are left to the run.
-    let mut command = adamix("plan", PAPER, arguments);
+    let mut command = adamix("plan", PAPER, arguments, false);
     command.args(["--format", "json"]).stderr(Stdio::null());
     if !arguments.offline {
         command.arg("--offline");

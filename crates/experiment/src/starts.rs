@@ -51,7 +51,7 @@ pub(crate) fn starts(
     };
     let mut done: BTreeMap<u64, Autoencoder> = BTreeMap::new();
     // Trainings are in lockstep only from the same epoch on.
-    let mut begun: BTreeMap<(u64, u64), Vec<(u64, Option<Tensors>)>> = BTreeMap::new();
+    let mut begun: BTreeMap<(u64, u64), Vec<Begun>> = BTreeMap::new();
     for seed in seeds {
         match training.cached(*seed) {
             Some(network) => {
@@ -70,6 +70,9 @@ pub(crate) fn starts(
     Ok(seeds.iter().filter_map(|seed| done.remove(seed)).collect())
 }
 
+/// A seed, and the state of its training where it was begun.
+type Begun = (u64, Option<Tensors>);
+
 /// What a training of starts needs.
 struct Training<'a> {
     series: &'a Series,
@@ -80,7 +83,7 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    fn new(&self, seeds: &[u64], device: &Device) -> candle_core::Result<PreTraining<'_>> {
+    fn of(&self, seeds: &[u64], device: &Device) -> candle_core::Result<PreTraining<'_>> {
         let settings = &self.series.settings;
         PreTraining::new(
             self.images,
@@ -94,7 +97,7 @@ impl Training<'_> {
     /// A finished start.
     fn cached(&self, seed: u64) -> Option<Autoencoder> {
         let tensors = store::load(&self.store.start(&id(self.series, seed), false))?;
-        let mut training = self.new(&[seed], &Device::Cpu).ok()?;
+        let mut training = self.of(&[seed], &Device::Cpu).ok()?;
         training.restore(&[&tensors]).ok()?;
         training.into_autoencoder().ok()
     }
@@ -102,7 +105,7 @@ impl Training<'_> {
     /// How far a start has come, and its state where it was begun.
     fn begun(&self, seed: u64) -> Result<((u64, u64), Option<Tensors>)> {
         let doing = || Error::compute(format!("pre-training of seed {seed}"));
-        let mut training = self.new(&[seed], &Device::Cpu).map_err(doing())?;
+        let mut training = self.of(&[seed], &Device::Cpu).map_err(doing())?;
         let state = store::load(&self.store.start(&id(self.series, seed), true))
             .filter(|state| training.restore(&[state]).is_ok());
         Ok((training.progress(), state))
@@ -110,7 +113,7 @@ impl Training<'_> {
 
     /// Trains these seeds, all of them as far as one another; by halves where
     /// they do not fit the memory together.
-    fn train(&self, mut seeds: Vec<(u64, Option<Tensors>)>) -> Result<Vec<(u64, Autoencoder)>> {
+    fn train(&self, mut seeds: Vec<Begun>) -> Result<Vec<(u64, Autoencoder)>> {
         match self.train_together(&seeds) {
             Err(Error::Compute { source, .. }) if seeds.len() > 1 && out_of_memory(&source) => {
                 let rest = seeds.split_off(seeds.len() / 2);
@@ -122,7 +125,7 @@ impl Training<'_> {
         }
     }
 
-    fn train_together(&self, begun: &[(u64, Option<Tensors>)]) -> Result<Vec<(u64, Autoencoder)>> {
+    fn train_together(&self, begun: &[Begun]) -> Result<Vec<(u64, Autoencoder)>> {
         let Self {
             series,
             store,
@@ -132,7 +135,7 @@ impl Training<'_> {
         } = self;
         let seeds: Vec<u64> = begun.iter().map(|(seed, _)| *seed).collect();
         let doing = || Error::compute(format!("pre-training of seeds {seeds:?}"));
-        let mut training = self.new(&seeds, &series.machine.device).map_err(doing())?;
+        let mut training = self.of(&seeds, &series.machine.device).map_err(doing())?;
         let states: Option<Vec<&Tensors>> = begun.iter().map(|(_, state)| state.as_ref()).collect();
         if let Some(states) = states {
             training.restore(&states).map_err(doing())?;
