@@ -44,6 +44,7 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
         &root.join("crates/optim"),
         &copy.path().join("crates/optim"),
     )?;
+    copy_folder(&root.join("emulator"), &copy.path().join("emulator"))?;
     let rules = copy.path().join("crates/optim/src/rules.rs");
     let registry = std::fs::read_to_string(&rules)?;
     // `rustfmt` leaves the macro's lines as they are written.
@@ -70,6 +71,7 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
         (["--doc", module], "1 passed"),
         (["--test", "readme"], "1 passed"),
         (["--test", "optimizer"], "0 failed"),
+        (["--lib", "cuda"], "1 passed"),
     ] {
         let output = Command::new("cargo")
             .args([
