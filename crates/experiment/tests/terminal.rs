@@ -14,7 +14,8 @@ const HEADING: &str =
 #[cfg(target_os = "linux")]
 fn on_a_terminal(variables: [(&str, &str); 2]) -> String {
     let place = Place::new();
-    place.experiment("long", 40, ARMS);
+    // Long enough for the table to be drawn with every run, however fast it is.
+    place.experiment("long", 400, ARMS);
     let adamix = format!("'{}' run long.toml --jobs 2", env!("CARGO_BIN_EXE_adamix"));
     // Of util-linux: runs a command in a pseudo-terminal.
     let mut script = place.program("script");
@@ -45,11 +46,11 @@ fn a_terminal_gets_a_table_that_is_redrawn() {
     };
     // The first seed of two; a constant rate of the weights, a falling one of the biases.
     assert!(
-        row(&["adamix ", " 0/2 ", "/40 ", " 0.1000, 0.0", " s"]),
+        row(&["adamix ", " 0/2 ", "/400 ", " 0.1000, 0.0", " s"]),
         "{shown}"
     );
     assert!(
-        row(&["adagrad ", " 1/2 ", "/40 ", " 0.1000, 0.1000 "]),
+        row(&["adagrad ", " 1/2 ", "/400 ", " 0.1000, 0.1000 "]),
         "{shown}"
     );
     assert!(row(&["pre-training RBM 1 ", "/4 "]), "{shown}");
@@ -68,7 +69,7 @@ fn no_color_takes_the_colours_and_a_dumb_terminal_the_table() {
         !dumb.contains('\u{1b}') && !dumb.contains(HEADING),
         "{dumb}"
     );
-    assert!(dumb.contains("epoch 40/40 error"), "{dumb}");
+    assert!(dumb.contains("epoch 400/400 error"), "{dumb}");
 }
 
 #[test]
