@@ -23,7 +23,7 @@ const UPDATES: u64 = 5;
 /// Every round times each entry once, the one that begins moving on by one each
 /// round, so that what drifts hits all alike and a round's times can be
 /// compared. One thread of the processor; or, on a CUDA device, which one run
-/// would leave idle, [`COHORT`] runs in lockstep, whose time is shared out. The
+/// would leave idle, thirty runs in lockstep (fewer where they do not fit), whose time is shared out. The
 /// network has the protocol's sizes and initial weights; what is timed does not
 /// depend on their values.
 ///
