@@ -1,5 +1,5 @@
-//! Training on an NVIDIA GPU: what [`layer`](crate::layer) and
-//! [`product`](crate::product) do on slices, done on tensors of a CUDA device,
+//! Training on an NVIDIA GPU: what `layer` and
+//! `product` do on slices, done on tensors of a CUDA device,
 //! for all replicas at once. Matrix products are cuBLAS's, in f32 without TF32;
 //! the rest are the kernels of `kernels.cu`.
 //!
