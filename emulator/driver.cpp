@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -259,9 +260,9 @@ int nvrtcCreateProgram(void** program, const char* source, const char*, int, con
 int nvrtcDestroyProgram(void** program) { delete (Program*)*program; *program = nullptr; return 0; }
 int nvrtcCompileProgram(void* program, int, const char* const*) {
     Program* it = (Program*)program;
-    char folder[] = "/tmp/adamix-emulator-XXXXXX";
-    if (!mkdtemp(folder)) return 1;
-    std::string library = std::string(folder) + "/kernels.so";
+    std::string folder = std::filesystem::temp_directory_path() / "adamix-emulator-XXXXXX";
+    if (!mkdtemp(folder.data())) return 1;
+    std::string library = folder + "/kernels.so";
     std::ofstream(library + ".cpp") << "#include \"" EMULATOR_FOLDER "/cuda_on_cpu.h\"\n" << it->source;
     std::string command = "c++ -O2 -std=c++17 -ffp-contract=off -shared -fPIC -Wno-unknown-pragmas -o " + library + " " + library + ".cpp 2> " + library + ".log";
     int failed = system(command.c_str());

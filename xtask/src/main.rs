@@ -56,7 +56,7 @@ enum Task {
     Ci {
         /// Instead, check what can be checked of the CUDA code without a GPU: it compiles and
         /// links, its kernels compile, and on an emulated device it computes what the processor
-        /// does. Needs python3 with pip and a C++ compiler; some minutes
+        /// does. Needs python3 with pip and a C++ compiler; a long build the first time
         #[arg(long)]
         cuda: bool,
     },
