@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::Result;
+use crate::{Result, TRAINING};
 
-/// Follows the README's section "Add an optimizer" in a copy of `adamix-optim`:
+/// Follows the README's section "Add an optimizer" in a copy of the crates:
 /// writes the file it shows, adds the line it shows to the registry, and runs
 /// the example in the rule's own documentation, the tests that every rule must
 /// pass, and one that reads the configuration it shows.
@@ -35,16 +35,14 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
     let copy = tempfile::tempdir()?;
     let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?.replace(
         "members = [\"crates/*\", \"xtask\"]",
-        "members = [\"crates/optim\"]",
+        "members = [\"crates/*\"]",
     );
     std::fs::write(copy.path().join("Cargo.toml"), manifest)?;
     std::fs::copy(root.join("Cargo.lock"), copy.path().join("Cargo.lock"))?;
     std::fs::write(copy.path().join("README.md"), &readme)?;
-    copy_folder(
-        &root.join("crates/optim"),
-        &copy.path().join("crates/optim"),
-    )?;
-    copy_folder(&root.join("emulator"), &copy.path().join("emulator"))?;
+    for folder in ["crates", "emulator"] {
+        copy_folder(&root.join(folder), &copy.path().join(folder))?;
+    }
     let rules = copy.path().join("crates/optim/src/rules.rs");
     let registry = std::fs::read_to_string(&rules)?;
     // `rustfmt` leaves the macro's lines as they are written.
@@ -74,13 +72,8 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
         (["--lib", "cuda"], "1 passed"),
     ] {
         let output = Command::new("cargo")
-            .args([
-                "test",
-                "--release",
-                "--offline",
-                "--package",
-                "adamix-optim",
-            ])
+            .args(["test", "--release", "--offline"])
+            .args(TRAINING.map(|name| format!("--package={name}")))
             .args(arguments)
             .env("CARGO_TARGET_DIR", root.join("target"))
             .current_dir(copy.path())
