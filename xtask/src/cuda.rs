@@ -114,7 +114,7 @@ const SMALL: [&str; 10] = [
 ];
 
 /// Builds with CUDA, times cohorts of `paper`'s arms until memory ends and, where
-/// asked, PyTorch on the same device, and writes `target/bench/cuda.json`.
+/// asked, PyTorch on the same device, and writes `target/bench/cuda.{json,md,svg}`.
 pub(crate) fn bench(peers: bool) -> Result<()> {
     wanted("cuda")?;
     let root = root();
@@ -138,25 +138,23 @@ pub(crate) fn bench(peers: bool) -> Result<()> {
         return Err("adamix cuda-bench failed".into());
     }
     let mut all: Value = serde_json::from_slice(&output.stdout)?;
-    let (products, copies) = (
-        &all["ceilings"]["product-rate"],
-        &all["ceilings"]["copy-rate"],
-    );
-    println!(
-        "{}: f32 products {:.1} TFLOP/s, copies {:.0} GB/s read and written\n",
-        all["device"].as_str().unwrap_or_default(),
-        number(products) / 1e12,
-        number(copies) / 1e9
-    );
-    println!("arm          runs   steps/s  of products  of copies");
     let speeds = all["speeds"].as_array().cloned().unwrap_or_default();
+    let mut table = format!(
+        "{}: f32 products {:.1} TFLOP/s, copies {:.0} GB/s read and written\n\n\
+         | arm | runs in lockstep | steps/s | of products | update, ms | of copies |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+        all["device"].as_str().unwrap_or_default(),
+        number(&all["ceilings"]["operations-per-second"]) / 1e12,
+        number(&all["ceilings"]["bytes-per-second"]) / 1e9
+    );
     for speed in &speeds {
-        println!(
-            "{:<12} {:>4} {:>9.0} {:>12.2} {:>10.2}",
+        table += &format!(
+            "| {} | {} | {:.0} | {:.2} | {:.3} | {:.2} |\n",
             speed["arm"].as_str().unwrap_or_default(),
             speed["replicas"],
             number(&speed["steps-per-second"]),
             number(&speed["of-product-rate"]),
+            number(&speed["update-seconds"]) * 1e3,
             number(&speed["of-copy-rate"])
         );
     }
@@ -166,8 +164,9 @@ pub(crate) fn bench(peers: bool) -> Result<()> {
             .find(|speed| speed["arm"] == "adagrad" && speed["replicas"] == REPLICAS);
         let ours = ours.map_or(f64::NAN, |speed| number(&speed["steps-per-second"]));
         let mut measured = Vec::new();
-        println!(
-            "\nPyTorch, {REPLICAS} runs of AdaGrad   steps/s  adagrad here is so many times as fast"
+        table += &format!(
+            "\n| PyTorch, {REPLICAS} runs of AdaGrad | steps/s | adagrad here is so many times as fast |\n\
+             |---|---:|---:|\n"
         );
         for method in ["eager", "graph", "batched"] {
             let output = Command::new("python3")
@@ -176,20 +175,42 @@ pub(crate) fn bench(peers: bool) -> Result<()> {
                 .stderr(Stdio::inherit())
                 .output()?;
             if !output.status.success() {
-                println!("{method:<30} failed, see above; it needs a PyTorch with CUDA in python3");
+                table +=
+                    &format!("| {method} | failed; it needs a PyTorch with CUDA in python3 | |\n");
                 continue;
             }
             let peer: Value = serde_json::from_slice(&output.stdout)?;
             let theirs = number(&peer["steps-per-second"]);
-            println!("{method:<30} {theirs:>8.0} {:>8.1}", ours / theirs);
+            table += &format!("| {method} | {theirs:.0} | {:.1} |\n", ours / theirs);
             measured.push(peer);
         }
         all["peers"] = measured.into();
     }
-    let path = root.join("target/bench/cuda.json");
-    std::fs::create_dir_all(root.join("target/bench"))?;
-    std::fs::write(&path, serde_json::to_string_pretty(&all)? + "\n")?;
-    println!("\n{}", path.display());
+    let mut arms: Vec<(String, Vec<(u64, f64)>)> = Vec::new();
+    for speed in &speeds {
+        let name = speed["arm"].as_str().unwrap_or_default();
+        if arms.last().is_none_or(|(last, _)| last != name) {
+            arms.push((name.to_owned(), Vec::new()));
+        }
+        if let Some((_, points)) = arms.last_mut() {
+            let runs = speed["replicas"].as_u64().unwrap_or(0);
+            points.push((runs, number(&speed["steps-per-second"])));
+        }
+    }
+    let device = all["device"].as_str().unwrap_or_default();
+    let figure = adamix_report::growth(device, &arms)?;
+    println!("{table}");
+    let folder = root.join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    let files = [
+        ("cuda.json", serde_json::to_string_pretty(&all)? + "\n"),
+        ("cuda.md", table),
+        ("cuda.svg", figure),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text)?;
+        println!("{}", folder.join(name).display());
+    }
     Ok(())
 }
 

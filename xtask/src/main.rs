@@ -79,8 +79,9 @@ enum Task {
         /// below target/bench
         #[arg(long)]
         peers: bool,
-        /// Instead, how fast cohorts train on a CUDA device, into target/bench/cuda.json; with
-        /// --peers beside the PyTorch that python3 has
+        /// Instead, how fast cohorts train on a CUDA device, and how that grows with the runs in
+        /// lockstep, into target/bench/cuda.md, cuda.svg and cuda.json; with --peers beside the
+        /// PyTorch that python3 has
         #[arg(long, conflicts_with_all = ["only_peers", "criterion"])]
         cuda: bool,
         /// Only that, not the benchmarks themselves

@@ -12,19 +12,17 @@
 )]
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use adamix_autoencoder::dataset::{Images, PIXELS};
 use adamix_autoencoder::{
-    Autoencoder, FineTuning, Loss, PreTraining, PreTrainingSettings, Reduction, Workspace,
+    Autoencoder, FineTuning, Loss, PreTraining, PreTrainingSettings, Reduction, Workspace, ceiling,
     kernel_name,
 };
 use adamix_optim::{GroupConfig, GroupedOptimizer, OptimizerConfig, Rule, Schedule};
 use candle_core::{Device, Tensor};
-use pulp::{Arch, Simd, WithSimd};
 
 const WINDOW: Duration = Duration::from_millis(600);
 const SIZES: [usize; 5] = [784, 1000, 500, 250, 30];
@@ -77,9 +75,7 @@ type Case<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 fn case<'a>(name: &str, images: &'a Images) -> Case<'a> {
     match name.split_once(' ').unwrap_or((name, "")) {
-        ("fma", _) => one(|| {
-            black_box(Arch::new().dispatch(Fma));
-        }),
+        ("fma", _) => one(ceiling::multiply_add),
         ("triad", _) => triad(),
         ("step-100", rule) => step(images, rule, 100),
         ("step-1000", rule) => step(images, rule, 1000),
@@ -97,44 +93,14 @@ fn one<'a>(mut f: impl FnMut() + 'a) -> Case<'a> {
     })
 }
 
-/// 1e8 additions and as many multiplications, fused, in 12 independent sums:
-/// what the processor can do.
-struct Fma;
-
-impl WithSimd for Fma {
-    type Output = f32;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        let mut sums = [simd.splat_f32s(1.0); 12];
-        let factor = simd.splat_f32s(black_box(0.999));
-        let term = simd.splat_f32s(black_box(1e-3));
-        for _ in 0..100_000_000 / (12 * S::F32_LANES) {
-            for sum in &mut sums {
-                *sum = simd.mul_add_f32s(*sum, factor, term);
-            }
-        }
-        sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum()
-    }
-}
-
-/// `a = b + s c` over 32 MiB each, which no cache holds: the seconds that 1e9
-/// bytes take. Four numbers move for each `a`: its line is read before it is
-/// written.
+/// The seconds that 1e9 bytes take.
 fn triad() -> Case<'static> {
-    const LEN: usize = 8 << 20;
-    let (mut a, b, c) = (vec![1f32; LEN], vec![2f32; LEN], vec![3f32; LEN]);
-    let mut pass = one(move || {
-        Arch::new().dispatch(|| {
-            let factor = black_box(3.0);
-            for (a, (b, c)) in a.iter_mut().zip(b.iter().zip(&c)) {
-                *a = *b + factor * *c;
-            }
-        });
-        black_box(&a);
-    });
+    let mut triad = ceiling::Triad::default();
     // A round is 1e9 bytes.
-    Box::new(move || pass() * (16 * LEN) as f64 / 1e9)
+    Box::new(move || {
+        triad.pass();
+        ceiling::BYTES / 1e9
+    })
 }
 
 fn network(images: &Images) -> Autoencoder {

@@ -6,6 +6,7 @@
 //!   [`Autoencoder`].
 //! - [`FineTuning`]: back-propagation with any optimizer of `adamix-optim`.
 //! - [`pca`], [`logistic_pca`]: what simpler reconstructions reach.
+//! - [`ceiling`]: what the processor reaches, to hold training against.
 //! - [`random`]: the named seeded streams that every random number comes from.
 //!
 //! The crate reads no clock, prints nothing and holds no global state. A
@@ -18,6 +19,7 @@
 //! With the feature `cuda`, a network whose parameters lie on a CUDA device is
 //! trained there, all its replicas at once, by the same calls: see [`cuda`].
 
+pub mod ceiling;
 pub mod cuda;
 pub mod dataset;
 mod finetuning;

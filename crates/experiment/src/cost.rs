@@ -9,6 +9,7 @@ use candle_core::Device;
 use serde_json::{Value, json};
 
 use crate::plan::{Resolved, Series, SeriesArm, to_json};
+use crate::speed::ceilings;
 use crate::{Error, Result, environment};
 
 /// Rounds in which every entry is timed once.
@@ -50,6 +51,11 @@ pub fn measure_cost(resolved: &Resolved, images: &Images) -> Result<Cost> {
             timed[index].round(round > 0).map_err(compute())?;
         }
     }
+    let device = resolved
+        .protocols
+        .first()
+        .map(|p| p.series.machine.device());
+    let ceilings = device.map(ceilings).transpose().map_err(compute())?;
     Ok(Cost {
         schema: SCHEMA,
         protocols: resolved
@@ -60,6 +66,7 @@ pub fn measure_cost(resolved: &Resolved, images: &Images) -> Result<Cost> {
             .collect(),
         data_sha256: resolved.plan.data.sha256.clone(),
         environment: environment(1),
+        ceilings,
         entries: timed.into_iter().map(|timed| timed.entry).collect(),
     })
 }

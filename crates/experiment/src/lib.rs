@@ -47,7 +47,7 @@ pub use left::{Left, left};
 pub use machine::{Machine, compile_kernels};
 pub use plan::{Resolved, ResolvedProtocol, Series, SeriesArm, Settings, Work};
 pub use run::{Event, Job, Summary, Until, run};
-pub use speed::{Ceilings, Speed, ceilings, measure_speed};
+pub use speed::{Speed, ceilings, measure_speed};
 pub use store::{RunState, Store};
 
 /// Result with this crate's [`Error`].

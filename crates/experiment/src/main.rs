@@ -455,12 +455,17 @@ fn train(options: &Options, asked: Option<u16>, format: Format) -> Result<()> {
         &|event| progress.show(event),
     );
     progress.finish();
-    let summary = summary?;
+    let summary = match summary {
+        Ok(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
+        summary => summary,
+    };
+    let summary = summary.inspect_err(|error| {
+        if format == Format::Json {
+            json(&json!({"event": "stopped", "why": error.to_string()}));
+        }
+    })?;
     let plan = &resolved.plan;
 
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted.into());
-    }
     write_tables(&store, &resolved, &found.dataset, &stop, false, format)?;
     let folder = store.folder();
     if format == Format::Json {
@@ -650,8 +655,8 @@ fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()
     if format == Format::Text {
         println!(
             "{name}: f32 products {:.1} TFLOP/s, copies {:.0} GB/s read and written\n",
-            ceilings.product_rate / 1e12,
-            ceilings.copy_rate / 1e9
+            ceilings.operations_per_second / 1e12,
+            ceilings.bytes_per_second / 1e9
         );
         println!("arm          runs   steps/s  of products  update, ms  of copies");
     }

@@ -1,6 +1,8 @@
 use std::time::Instant;
 
+use adamix_autoencoder::ceiling;
 use adamix_autoencoder::dataset::Images;
+use adamix_record::Ceilings;
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
@@ -8,16 +10,6 @@ use crate::cost::training;
 use crate::plan::{Series, SeriesArm};
 use crate::run::first;
 use crate::starts::out_of_memory;
-
-/// What a device reaches by itself: the ceilings that training is held against.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Ceilings {
-    /// Arithmetic operations a second of a product of two large f32 matrices.
-    pub product_rate: f64,
-    /// Bytes a second that a copy reads and writes.
-    pub copy_rate: f64,
-}
 
 /// How fast so many runs of an arm train in lockstep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,14 +40,29 @@ const UPDATES: usize = 20;
 /// # Errors
 /// candle's.
 pub fn ceilings(device: &Device) -> Result<Ceilings> {
-    let size = if device.is_cpu() { 512 } else { 8192 };
+    if device.is_cpu() {
+        let mut triad = ceiling::Triad::default();
+        let operations = best(device, || {
+            ceiling::multiply_add();
+            Ok(())
+        })?;
+        let bytes = best(device, || {
+            triad.pass();
+            Ok(())
+        })?;
+        return Ok(Ceilings {
+            operations_per_second: ceiling::OPERATIONS / operations,
+            bytes_per_second: ceiling::BYTES / bytes,
+        });
+    }
+    let size = 8192;
     let matrix = Tensor::zeros((size, size), DType::F32, device)?;
     let product = best(device, || matrix.matmul(&matrix).map(drop))?;
     let bytes = matrix.elem_count() as f64 * 4.0;
     let copy = best(device, || matrix.copy().map(drop))?;
     Ok(Ceilings {
-        product_rate: 2.0 * (size as f64).powi(3) / product,
-        copy_rate: 2.0 * bytes / copy,
+        operations_per_second: 2.0 * (size as f64).powi(3) / product,
+        bytes_per_second: 2.0 * bytes / copy,
     })
 }
 
@@ -145,8 +152,8 @@ fn speed(
         arm: arm.name.clone(),
         replicas,
         steps_per_second: replicas_per_second,
-        of_product_rate: replicas_per_second * series.work().step / ceilings.product_rate,
+        of_product_rate: replicas_per_second * series.work().step / ceilings.operations_per_second,
         update_seconds: update,
-        of_copy_rate: bytes / update / ceilings.copy_rate,
+        of_copy_rate: bytes / update / ceilings.bytes_per_second,
     })
 }

@@ -83,6 +83,8 @@ fn a_run_writes_complete_records_whatever_the_number_of_jobs() {
     assert_eq!(logistic.components, 30);
     assert!(logistic.train_error < anchors.principal_components[2].train_error);
     let cost: Cost = read_json(&one.path("reports/small/cost.json")).unwrap();
+    let ceilings = cost.ceilings.unwrap();
+    assert!(ceilings.operations_per_second > 1e8 && ceilings.bytes_per_second > 1e8);
     let entries = &cost.entries;
     assert_eq!(entries[0].weights.parameters, 2 * (784 * 40 + 40 * 8));
     assert_eq!(entries[0].biases.parameters, 40 + 8 + 40 + 784);

@@ -4,7 +4,7 @@
 
 mod place;
 
-use place::{ARMS, Place, assert_success, text};
+use place::{ARMS, Place, assert_success, text, wait_for_epochs};
 use serde_json::Value;
 
 const HEADING: &str =
@@ -153,9 +153,34 @@ fn a_program_gets_an_object_a_line() {
     assert_eq!(run["epoch"], 3);
     assert_eq!(run["error"].as_f64(), records[0].evaluations[3].test_error);
 
-    // Errors are for standard error alone.
+    // Errors are for standard error alone, but a reader of a run learns of its end.
     let output = place.run(&["run", "none", "--format", "json"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(text(&output.stdout), "");
     assert!(text(&output.stderr).contains("none.toml"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_learns_that_a_run_was_interrupted() {
+    let place = Place::new();
+    place.experiment("long", 2000, ARMS);
+    let mut command = place.command(&["run", "long.toml", "--format", "json"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for_epochs(&place, "long", 1, &mut child);
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let lines = text(&output.stdout);
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(last["event"], "stopped");
+    assert!(last["why"].as_str().unwrap().contains("interrupted"));
 }

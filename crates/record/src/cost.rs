@@ -17,10 +17,25 @@ pub struct Cost {
     pub data_sha256: String,
     /// The machine that was timed.
     pub environment: Environment,
+    /// What that machine reaches by itself; older files do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceilings: Option<Ceilings>,
     /// One entry for all arms whose updates are the same work: the same rules,
     /// state, network and batch size, whatever their learning rates and real
     /// constants.
     pub entries: Vec<UpdateTimes>,
+}
+
+/// What one thread of a processor, or a whole CUDA device, reaches by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Ceilings {
+    /// Arithmetic operations a second: fused additions and multiplications of
+    /// one thread, or the product of two large f32 matrices on a device.
+    pub operations_per_second: f64,
+    /// Bytes a second, read and written: the triad `a = b + s c` on one thread,
+    /// or a copy on a device, of more than its caches hold.
+    pub bytes_per_second: f64,
 }
 
 /// Cost of the update of one kind of arm.

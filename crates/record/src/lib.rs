@@ -23,7 +23,7 @@ mod text;
 
 pub use anchors::{Anchors, LogisticComponents, PrincipalComponents};
 pub use claim::{Claim, Comparison, Statistic};
-pub use cost::{Cost, GroupCost, UpdateCost, UpdateTimes};
+pub use cost::{Ceilings, Cost, GroupCost, UpdateCost, UpdateTimes};
 pub use error::Error;
 pub use id::{RunId, canonical_json, sha256_hex};
 pub use plan::{

@@ -50,6 +50,7 @@ use std::path::Path;
 use adamix_record::write_atomically;
 
 pub use error::Error;
+pub use figures::growth;
 pub use index::{Comparison, compare, index};
 
 /// Result with this crate's [`Error`].

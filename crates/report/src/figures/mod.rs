@@ -6,6 +6,7 @@ mod codes;
 mod error_curves;
 mod final_errors;
 mod gradients;
+mod growth;
 mod language;
 mod paired_differences;
 mod pdf;
@@ -28,6 +29,7 @@ use crate::number::slug;
 use crate::provenance::Provenance;
 use crate::tables::alike_in_cost;
 use chart::{Style, Width};
+pub use growth::growth;
 use reconstructions::Reconstructions;
 
 /// A figure, ready for the page.

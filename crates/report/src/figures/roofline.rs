@@ -1,8 +1,8 @@
 //! An update's place on a roofline: its arithmetic beside the bytes that it
-//! moves, as declared, and the speed that was measured. Where the roof is, the
-//! records do not say.
+//! moves, as declared, and the speed that was measured, below the roof that the
+//! machine's bytes and operations a second make (Williams, Waterman & Patterson 2009).
 
-use adamix_record::{Cost, Text, UpdateCost, UpdateTimes, text};
+use adamix_record::{Ceilings, Cost, Text, UpdateCost, UpdateTimes, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
@@ -70,12 +70,11 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
             "Each mark is the update of one arm on {machine}: across, its declared arithmetic \
              operations for each byte that it moves; up, the operations a second that were \
              measured, mean over the rounds with its 95\u{202f}% Student interval. On a dashed \
-             line all updates move as many bytes a second. The records hold no measured peak of \
-             this machine, neither of its memory nor of its arithmetic, so no roof is drawn.",
+             line all updates move as many bytes a second. {roof}",
             "每个标记为一种方法在 {machine} 上的更新：横轴为每读写一个字节的名义算术运算次数，纵轴为实测的每秒运算\
-             次数，取各次计时的均值，附 95\u{202f}% Student 置信区间。同一虚线上的更新每秒读写的字节数相同。记录中\
-             没有该机器内存或算术的实测峰值，因此不画屋顶线。",
+             次数，取各次计时的均值，附 95\u{202f}% Student 置信区间。同一虚线上的更新每秒读写的字节数相同。{roof}",
             machine = environment.gpu.as_ref().unwrap_or(&environment.processor),
+            roof = roof(cost),
         ),
         description: text!(
             "Billions of bytes a second: {bandwidths}. The most is that of {label}.",
@@ -84,9 +83,49 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
             label = &fastest.label,
         ),
     };
-    let draw = |width| draw(name, &points, width);
-    let series = points.iter().map(series).collect();
+    let draw = |width| draw(name, &points, cost.ceilings, width);
+    let ceilings = cost.ceilings.iter().map(ceiling_series);
+    let series = points.iter().map(series).chain(ceilings).collect();
     Figure::new(name, words, series, draw).map(Some)
+}
+
+/// What the roof is, for the caption.
+fn roof(cost: &Cost) -> Text {
+    let Some(ceilings) = cost.ceilings else {
+        return text!(
+            "The machine's own peaks were not measured with these costs, so no roof is drawn.",
+            "这些计时未同时测量机器自身的峰值，因此不画屋顶线。"
+        );
+    };
+    let bytes = significant(ceilings.bytes_per_second / 1e9);
+    let operations = significant(ceilings.operations_per_second / 1e9);
+    let (what, how) = match cost.environment.gpu {
+        None => (
+            text!("one thread", "单个线程"),
+            text!(
+                "by the triad a = b + s c and by fused multiply-adds",
+                "分别由三元运算 a = b + s c 和融合乘加测得"
+            ),
+        ),
+        Some(_) => (
+            text!("the device", "该设备"),
+            text!(
+                "by a copy and by the product of two large matrices",
+                "分别由复制和两个大矩阵的乘积测得"
+            ),
+        ),
+    };
+    text!(
+        "The whole line is the roof, what {what} reaches by itself: {bytes} GB/s and {operations} \
+         billion operations a second, {how}. A mark above it kept part of its numbers in a cache \
+         from one update to the next.",
+        "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations}×10⁹ 次运算，{how}。高于屋顶线的标记，\
+         其部分数据在两次更新之间留在缓存中。",
+        what,
+        bytes,
+        operations,
+        how
+    )
 }
 
 /// `None` where nothing was timed, or nothing is computed.
@@ -126,7 +165,21 @@ fn series(point: &Point) -> Series {
     }
 }
 
-fn draw(name: &str, points: &[Point], width: Width) -> Result<String> {
+fn ceiling_series(ceilings: &Ceilings) -> Series {
+    let (operations, bytes) = (ceilings.operations_per_second, ceilings.bytes_per_second);
+    Series {
+        label: text!("roof", "屋顶线"),
+        arm: None,
+        columns: vec![
+            column("operations a byte", [operations / bytes]),
+            column("billion operations a second", [operations / 1e9]),
+            column("billion bytes a second", [bytes / 1e9]),
+        ],
+        runs: Vec::new(),
+    }
+}
+
+fn draw(name: &str, points: &[Point], ceilings: Option<Ceilings>, width: Width) -> Result<String> {
     let wide = width == Width::Wide;
     let rows = LINE * points.len() as i32;
     let (above, inside) = if wide {
@@ -140,7 +193,13 @@ fn draw(name: &str, points: &[Point], width: Width) -> Result<String> {
         .flat_map(|p| [p.speed.point, p.speed.low, p.speed.high]);
     let roomy = |range: std::ops::Range<f64>| range.start / 1.15..range.end * 1.15;
     let across = roomy(logarithmic_range(points.iter().map(|p| p.intensity)));
-    let up = roomy(logarithmic_range(ends));
+    // Billions of operations a second at most.
+    let roof = |intensity: f64| {
+        let at = |c: Ceilings| c.operations_per_second.min(c.bytes_per_second * intensity) / 1e9;
+        ceilings.map(at)
+    };
+    let roofs = [across.start, across.end].map(roof);
+    let up = roomy(logarithmic_range(ends.chain(roofs.into_iter().flatten())));
     svg(name, width, above + inside + below, |area| {
         let names = points.iter().map(|point| &point.label);
         let right = if wide {
@@ -192,6 +251,14 @@ fn draw(name: &str, points: &[Point], width: Width) -> Result<String> {
             let foot = at(across.start, up.start).1;
             let place = (x + 22 * PX, y.min(foot - LINE / 2));
             label_in(area, &name, INK, place, HPos::Left)?;
+        }
+        let ridge = ceilings.map(|c| c.operations_per_second / c.bytes_per_second);
+        let corner = ridge.filter(|ridge| across.contains(ridge));
+        let corners = [Some(across.start), corner, Some(across.end)];
+        let line = corners.into_iter().flatten();
+        let line: Vec<_> = line.filter_map(|x| Some(at(x, roof(x)?))).collect();
+        if !line.is_empty() {
+            area.draw(&PathElement::new(line, INK.stroke_width(8)))?;
         }
         let places: Vec<(i32, i32)> = points
             .iter()

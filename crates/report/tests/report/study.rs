@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use adamix_record::{
-    Anchors, Arm, Axis, Backend, Candidate, Claim, Comparison, Cost, DataIdentity, Detail,
-    Diagnostics, End, Environment, Evaluation, GroupCost, Header, LayerGradient, Line,
+    Anchors, Arm, Axis, Backend, Candidate, Ceilings, Claim, Comparison, Cost, DataIdentity,
+    Detail, Diagnostics, End, Environment, Evaluation, GroupCost, Header, LayerGradient, Line,
     LogisticComponents, Outcome, Plan, PlannedRun, PrincipalComponents, Protocol, Reading, Role,
     RunId, Rung, SCHEMA, SEMANTICS_VERSION, Samples, Statistic, Text, TunedArm, Tuning, UpdateCost,
     UpdateTimes, sha256_hex, write_json,
@@ -649,6 +649,10 @@ impl MadeUp {
                 .collect(),
             data_sha256: plan.data.sha256,
             environment: environment(),
+            ceilings: Some(Ceilings {
+                operations_per_second: 1.02e11,
+                bytes_per_second: 2.4e10,
+            }),
             entries,
         }
     }
