@@ -83,7 +83,12 @@ pub(crate) fn json(table: &Table) -> Value {
         if let Some(source) = cell.source {
             value["source"] = json!(source);
         }
-        if let Some(place) = &cell.place {
+        // Files are named by the text already.
+        if let Some(place) = cell
+            .place
+            .as_ref()
+            .and_then(|place| place.strip_prefix('#'))
+        {
             value["place"] = json!(place);
         }
         value

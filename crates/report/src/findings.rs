@@ -6,11 +6,12 @@ use adamix_record::{Claim, Role, RunId, Statistic, Text, UpdateCost, UpdateTimes
 use crate::load::{ArmRuns, Experiment, Run, State, Study};
 use crate::number::{
     ROUND, RUN, SEED, bound, count, grouped, in_a_row, interval, listed, one_by_one, percent,
-    ratio, significant,
+    range, ratio, signed, significant, tenths,
 };
 use crate::statistics::{
     Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, median, relative_difference,
 };
+use crate::tuning::progress;
 use crate::verdict::{
     CostComparison, Evidence, Verdict, contradicting_interval, deciding_interval, verdict,
 };
@@ -172,12 +173,21 @@ impl Finding<'_> {
         let effect: Vec<Text> = all
             .clone()
             .map(|i| {
-                text!(
-                    "{numbers} of {other}'s",
-                    "为 {other} 的 {numbers}",
-                    numbers = numbers(i),
-                    other = label(i),
-                )
+                let (numbers, other) = (numbers(i), label(i));
+                match self.compared[i].estimate.point < 1.0 {
+                    true => text!(
+                        "faster than {other}: \u{d7} {numbers}",
+                        "快于 {other}：\u{d7} {numbers}",
+                        other,
+                        numbers
+                    ),
+                    false => text!(
+                        "slower than {other}: \u{d7} {numbers}",
+                        "慢于 {other}：\u{d7} {numbers}",
+                        other,
+                        numbers
+                    ),
+                }
             })
             .collect();
         let measured: Vec<Text> = all
@@ -199,31 +209,27 @@ impl Finding<'_> {
                  该主张在此得到复现。"
             ),
             Verdict::Contradicted => text!(
-                "A measured interval lies above 1 at {contradiction}, the level for a claim that \
-                 falls if any comparison goes against it: the claim is contradicted here.",
-                "在 {contradiction} 水平下有一个实测置信区间在 1 以上；任一比较不利即被否定的主张采用这一水平：\
-                 结果与该主张相反。",
+                "A measured {contradiction} interval lies above 1: the claim is contradicted here.",
+                "有一个实测 {contradiction} 置信区间在 1 以上：结果与该主张相反。",
                 contradiction,
             ),
             _ => text!(
-                "No measured interval lies above 1 at {contradiction}, but the claim needs AdaMix \
-                 lowest or tied in every declared figure, lowest in one, and every measured \
-                 interval below 1: undecided.",
-                "在 {contradiction} 水平下没有实测置信区间在 1 以上，但该主张要求 AdaMix 的各项名义开销均为\
-                 最低或并列最低、至少一项为最低，且各实测置信区间都在 1 以下：尚无定论。",
+                "No measured {contradiction} interval lies above 1, but AdaMix is not lowest or \
+                 tied in every declared figure, lowest in one, and below 1 in every measured \
+                 interval: undecided.",
+                "没有实测 {contradiction} 置信区间在 1 以上，但 AdaMix 并非各项名义开销都最低或并列最低、至少一项\
+                 最低且各实测置信区间都在 1 以下：尚无定论。",
                 contradiction,
             ),
         };
         let effect = one_by_one(&effect);
-        self.effect = text!("update time {effect}", "更新用时{effect}", effect);
+        self.effect = text!("time of an update {effect}", "更新用时{effect}", effect);
         self.paragraph = text!(
             "Declared cost of one update, per parameter, counted by running the rule: {declared}. \
-             Measured time of one update of all parameters (cost.json), AdaMix divided by the \
-             other arm, paired by round: {measured}, with {confidence} intervals over {rounds} of \
-             timing, not seeds. {reason}{share}",
-            "一次更新的名义开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时\
-             （cost.json），AdaMix 除以另一方法，按次配对：{measured}；{confidence} 置信区间取自 {rounds}，\
-             而非随机种子。{reason}{share}",
+             Measured time of one update of all parameters, AdaMix divided by the other arm: \
+             {measured}, with {confidence} intervals over {rounds} of timing. {reason}{share}",
+            "一次更新的名义开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时，\
+             AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自 {rounds}。{reason}{share}",
             declared = one_by_one(&declared),
             measured = Text::new(listed(&measured).en, Text::join(&measured, "", "，").zh),
             confidence = bound(self.claim.confidence),
@@ -242,49 +248,51 @@ fn impossible(why: &Text) -> Text {
 impl<'a> Finding<'a> {
     fn describe_errors(&mut self, study: &'a Study, arms: &Claimed<'a>) {
         let measure = match self.claim.statistic {
-            Statistic::MeanError => text!(
-                "The mean test error over the epochs (the area under the error curve)",
-                "各轮平均测试误差（误差曲线下面积）"
-            ),
-            _ => text!("The final test error", "最终测试误差"),
+            Statistic::MeanError => text!("mean test error over the epochs", "各轮平均测试误差"),
+            _ => text!("final test error", "最终测试误差"),
         };
-        let differs: Vec<Text> = self
-            .compared
-            .iter()
-            .map(|compared| {
-                text!(
-                    "from that of {other} by {numbers} over {seeds}",
-                    "在 {seeds}上与 {other} 的相差为 {numbers}",
-                    other = compared.other.label(),
-                    numbers = interval(&compared.estimate, percent),
-                    seeds = count(compared.estimate.n, SEED),
-                )
-            })
-            .collect();
-        let effect: Vec<Text> = self
-            .compared
-            .iter()
-            .map(|compared| {
-                let other = compared.other.label();
-                let side = match compared.estimate.point < 0.0 {
-                    true => text!("lower than {other}", "低于 {other}", other),
-                    false => text!("higher than {other}", "高于 {other}", other),
+        let ours = arms.ours.label();
+        self.effect = text!(
+            "{measure} {each}",
+            "{measure}{each}",
+            measure = &measure,
+            each = self.sides(|compared| {
+                let Estimate {
+                    point,
+                    low,
+                    high,
+                    n,
+                } = compared.estimate;
+                let seeds = count(n, SEED);
+                let ends = match low.is_finite() && high.is_finite() {
+                    true => range(tenths(low), tenths(high)) + text!(", ", "，"),
+                    false => Text::default(),
                 };
-                let numbers = interval(&compared.estimate, percent);
-                text!("{side}: {numbers}", "{side}：{numbers}", side, numbers)
-            })
-            .collect();
-        self.effect = one_by_one(&effect);
+                let point = signed(point);
+                text!(
+                    "{point} ({ends}{seeds})",
+                    "{point}（{ends}{seeds}）",
+                    point,
+                    ends,
+                    seeds
+                )
+            }),
+        );
         self.paragraph = text!(
-            "{measure} of {ours}, compared seed by seed, differs {differs}; a difference below 0 \
-             means that {ours} is lower, per cent are of the other arm's mean, and the numbers in \
-             parentheses are {confidence} intervals. {reason}{left_out}",
-            "{ours} 的{measure}按随机种子逐一比较，{differs}；差值小于 0 表示 {ours} 更低，百分比相对于另一\
-             方法的均值，括号内为 {confidence} 置信区间。{reason}{left_out}",
+            "In the {measure}, {ours} is {each}. {reason}{left_out}",
+            "就{measure}而言，{ours} {each}。{reason}{left_out}",
             measure,
-            ours = arms.ours.label(),
-            differs = Text::new(listed(&differs).en, Text::join(&differs, "", "，").zh),
-            confidence = bound(self.claim.confidence),
+            ours,
+            each = self.sides(|compared| {
+                let numbers = interval(&compared.estimate, percent);
+                let seeds = count(compared.estimate.n, SEED);
+                text!(
+                    "by {numbers}, {seeds}",
+                    "{numbers}，{seeds}",
+                    numbers,
+                    seeds
+                )
+            }),
             reason = self.error_reason(),
             left_out = left_out(study, arms, &self.compared),
         );
@@ -295,6 +303,28 @@ impl<'a> Finding<'a> {
                 }
             }
         }
+    }
+
+    /// Than which arms AdaMix is better or worse, with the numbers of each.
+    fn sides(&self, numbers: impl Fn(&Compared<'_>) -> Text) -> Text {
+        let mut before = None;
+        let each = self.compared.iter().map(|compared| {
+            let better = compared.estimate.point < 0.0;
+            let side = match (better, before.replace(better) == Some(better)) {
+                (_, true) => text!("than", ""),
+                (true, _) => text!("better than", "优于"),
+                (false, _) => text!("worse than", "劣于"),
+            };
+            text!(
+                "{side} {other} {numbers}",
+                "{side} {other} {numbers}",
+                side,
+                other = compared.other.label(),
+                numbers = numbers(compared),
+            )
+            .trimmed()
+        });
+        Text::join(&each.collect::<Vec<_>>(), ", ", "，")
     }
 
     fn error_reason(&self) -> Text {
@@ -327,11 +357,9 @@ impl<'a> Finding<'a> {
                 });
                 let worse: Vec<Text> = worse.collect();
                 text!(
-                    "At {level}, the level for a claim that falls if any comparison goes against \
-                     it, the interval lies above +{margin} against {worse}: the claim is \
+                    "The {level} interval lies above +{margin} against {worse}: the claim is \
                      contradicted here.",
-                    "任一比较不利即被否定的主张采用 {level} 水平；在此水平下，对比 {worse}的置信区间在 \
-                     +{margin} 以上：结果与该主张相反。",
+                    "对比 {worse}的 {level} 置信区间在 +{margin} 以上：结果与该主张相反。",
                     level = bound(claim.contradiction_confidence),
                     margin = bound(claim.margin),
                     worse = listed(&worse),
@@ -358,8 +386,8 @@ impl<'a> Finding<'a> {
                 most = grouped(MOST_SEEDS as u64),
             ),
             Verdict::TooFewSeeds { seeds } => text!(
-                "{seeds} too few for a verdict, which needs {needed}; the estimates stand alone.",
-                "{seeds}，不足以判定（需要 {needed} 个），这里只给出估计值。",
+                "{seeds} too few for a verdict, which needs {needed}.",
+                "{seeds}，不足以判定（需要 {needed} 个）。",
                 seeds = match seeds {
                     1 => text!("One seed is", "随机种子只有一个"),
                     n => text!("{n} seeds are", "随机种子只有 {n} 个", n),
@@ -399,21 +427,21 @@ fn left_out(study: &Study, arms: &Claimed<'_>, compared: &[Compared<'_>]) -> Tex
     if fewest == planned {
         return Text::default();
     }
-    let outstanding = |state: &State| matches!(state, State::Running { .. } | State::Missing);
-    let provisional = match arms.all().any(|arm| arm.count(outstanding) > 0) {
+    let outstanding = |state: &State| !state.has_ended();
+    match arms.all().any(|arm| arm.count(outstanding) > 0) {
         true => text!(
-            " Runs are outstanding, so this is provisional.",
-            "尚有运行未完成，因此这是暂时的结果。"
+            " Provisional: of {planned} planned seeds not all have ended, and only those that \
+             ended in both arms are compared.",
+            "暂时结果：计划的 {planned} 个随机种子尚未全部结束，只比较在两种方法中都已结束的。",
+            planned
         ),
-        false => Text::default(),
-    };
-    text!(
-        " Of {planned} planned seeds only those that ended in both arms are compared; failed, \
-         unfinished and missing runs are listed below.{provisional}",
-        "计划的 {planned} 个随机种子中，只比较在两种方法中都已结束的；失败、未完成和缺失的运行列于下文。{provisional}",
-        planned,
-        provisional,
-    )
+        false => text!(
+            " Of {planned} planned seeds some have no result, and only those that ended in both \
+             arms are compared; the runs are listed below.",
+            "计划的 {planned} 个随机种子中有的没有结果，只比较在两种方法中都已结束的；各次运行列于下文。",
+            planned
+        ),
+    }
 }
 
 /// The arms that a claim is about.
@@ -456,13 +484,13 @@ pub(crate) fn claimed_arms<'a>(study: &'a Study, claim: &Claim) -> Result<Claime
         others: others?,
     };
     // What an update costs does not hang on what is tuned.
-    let waiting = claimed.all().find(|arm| study.in_tuning(arm));
-    if let Some(arm) = waiting.filter(|_| claim.statistic != Statistic::UpdateCost) {
-        let label = arm.label();
+    let waiting = claimed.all().find_map(|arm| study.in_tuning(arm));
+    if let Some(tried) = waiting.filter(|_| claim.statistic != Statistic::UpdateCost) {
         return Err(text!(
-            "the settings of {label} are still being tuned",
-            "{label} 的设置仍在调优",
-            label,
+            "the settings of {label} are not chosen: {progress}",
+            "{label} 的设置尚未选定：{progress}",
+            label = &tried.label,
+            progress = progress(tried.candidates.iter().flatten()),
         ));
     }
     Ok(claimed)
@@ -566,8 +594,8 @@ fn share_of_a_step(ours: &ArmRuns) -> Text {
 fn cost_evidence(arms: &Claimed<'_>) -> Evidence {
     if arms.all().all(|arm| arm.cost.is_none()) {
         return Evidence::Absent(text!(
-            "the cost is not measured yet (cost.json is missing)",
-            "开销尚未测得（缺少 cost.json）"
+            "the time of an update is not measured yet (no file cost.json)",
+            "一次更新的用时尚未测得（尚无文件 cost.json）"
         ));
     }
     let entry = |arm: &'_ ArmRuns| {
@@ -633,17 +661,27 @@ pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<
                     label,
                 );
             };
+            let largest = largest_difference(study, ours, control);
+            let bits = match largest > 0.0 {
+                true => text!(
+                    "AdaMix and \u{201c}{label}\u{201d} are not the same computation: after some \
+                     epoch of some seed their test errors differ by {largest}.",
+                    "AdaMix 与“{label}”并非同一计算：某个种子某一轮之后，两者的测试误差相差 {largest}。",
+                    label,
+                    largest = percent(largest),
+                ),
+                false => text!(
+                    "AdaMix and \u{201c}{label}\u{201d} have the same test errors after every epoch.",
+                    "AdaMix 与“{label}”每一轮之后的测试误差都相同。",
+                    label,
+                ),
+            };
             let numbers = text!(
-                "The final test error of {ours} differs from that of the control arm, {label}, by \
-                 {difference} ({seeds}); the largest difference after any epoch of any seed is \
-                 {largest}.",
-                "{ours} 的最终测试误差与对照（{label}）相差 {difference}（{seeds}）；任一种子任一轮之后的最大\
-                 差值为 {largest}。",
-                ours = ours.label(),
-                label,
+                "{bits} Their final test errors differ by {difference} over {seeds}.",
+                "{bits}两者的最终测试误差相差 {difference}，取自 {seeds}。",
+                bits,
                 difference = interval(&estimate, percent),
                 seeds = count(values.len(), SEED),
-                largest = percent(largest_difference(study, ours, control)),
             );
             let Some(claim) = claim else {
                 return numbers;
@@ -652,28 +690,32 @@ pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<
             let within = |v: f64| v.abs() < claim.margin;
             let same = values.iter().all(|v| within(*v))
                 && (values.len() == 1 || within(estimate.low) && within(estimate.high));
-            let meaning = match (same, few) {
+            let holds_zero = estimate.low <= 0.0 && estimate.high >= 0.0;
+            let meaning = match (same, holds_zero) {
                 (true, _) => text!(
-                    " AdaMix cannot be told apart from its control: in this setting the reading of \
-                     AdaMix that was run is only stochastic gradient descent (SGD) in disguise, \
-                     and whatever is found above is found of SGD too.",
-                    "AdaMix 与其对照无法区分：在此设置下，所运行的 AdaMix 解读只是换了形式的随机梯度下降（SGD），\
-                     上文的任何结论对 SGD 同样成立。"
+                    " That is within {margin}, which makes no practical difference: in this \
+                     setting the reading of AdaMix that was run is only stochastic gradient \
+                     descent (SGD) in disguise, and whatever is found above is found of SGD too.",
+                    "差别在 {margin} 之内，无实际意义：在此设置下，所运行的 AdaMix 解读只是换了形式的随机梯度下降\
+                     （SGD），上文的任何结论对 SGD 同样成立。",
+                    margin = bound(claim.margin),
                 ),
                 (false, true) => text!(
-                    " In these seeds AdaMix differs from its control.",
-                    "在这些随机种子上，AdaMix 与其对照有差别。"
+                    " The interval holds 0: these seeds cannot tell AdaMix from its control, \
+                     which does not show that the two are equal.",
+                    "该区间包含 0：这些随机种子无法区分 AdaMix 与其对照，但这并不说明两者相等。"
                 ),
                 (false, false) => text!(
-                    " AdaMix can be told apart from its control: what is found above is not found \
-                     of SGD with the same biases.",
-                    "AdaMix 与其对照可以区分：上文的结论并不适用于偏置规则相同的 SGD。"
+                    " The interval leaves 0 out: AdaMix can be told apart from its control, so \
+                     that what is found above is not found of SGD with the same biases.",
+                    "该区间不含 0：AdaMix 与其对照可以区分，上文的结论并不适用于偏置规则相同的 SGD。"
                 ),
             };
             let few = match few {
                 true => text!(
-                    " With so few seeds this is an estimate, not a verdict.",
-                    "随机种子如此之少，这只是估计，不是判定。"
+                    " Below {needed} seeds this is an estimate, not a verdict.",
+                    "随机种子不足 {needed} 个，这只是估计，不是判定。",
+                    needed = claim.fewest_seeds,
                 ),
                 false => Text::default(),
             };

@@ -44,19 +44,31 @@ struct Entry {
     /// Whether its page is there.
     rendered: bool,
     title: Text,
+    /// What is planned in it and how far it is; and that it gives no verdict
+    /// by design, if so.
+    what: Text,
     /// Why its records could not be read; the rest is then empty.
     fault: String,
     runs: Text,
-    /// Each with the protocol where there are several.
-    findings: Vec<Found>,
+    /// Protocols that decide, and a sentence on each that has not begun.
+    protocols: Vec<Text>,
+    not_begun: Vec<Text>,
+    claims: Vec<ClaimRow>,
     machines: Vec<String>,
     commits: Vec<String>,
+}
+
+/// A claim with a verdict of each of the protocols.
+#[derive(Serialize)]
+struct ClaimRow {
+    claim: Text,
+    cells: Vec<Found>,
 }
 
 /// The verdict on a claim.
 #[derive(Serialize)]
 struct Found {
-    claim: Text,
+    protocol: Text,
     class: &'static str,
     verdict: Text,
     effect: Text,
@@ -89,8 +101,7 @@ struct Row {
 }
 
 /// Makes the page of all reports in `reports`: every folder there with a plan,
-/// in the order of their names, and every two of one experiment compared. One
-/// whose records cannot be read is listed with the reason.
+/// the most seeds first, and every two of one experiment compared. One whose records cannot be read is listed with the reason.
 ///
 /// # Errors
 /// Where the folder itself cannot be read.
@@ -110,21 +121,30 @@ pub fn index(reports: &Path) -> Result<String> {
         let rendered = path.join("index.html").exists();
         match load::experiment(path) {
             Ok(experiment) => {
-                entries.push(entry(&folder, rendered, &experiment));
+                let seeds = experiment.deciding().map(|s| s.protocol.seeds.len());
+                let seeds = seeds.max().unwrap_or(0);
+                entries.push((seeds, entry(&folder, rendered, &experiment)));
                 read.push((folder, experiment));
             }
-            Err(fault) => entries.push(Entry {
-                title: Text::same(&folder),
-                folder,
-                rendered,
-                fault: fault.to_string(),
-                runs: Text::default(),
-                findings: Vec::new(),
-                machines: Vec::new(),
-                commits: Vec::new(),
-            }),
+            Err(fault) => entries.push((
+                0,
+                Entry {
+                    title: Text::same(&folder),
+                    folder,
+                    rendered,
+                    what: Text::default(),
+                    fault: fault.to_string(),
+                    runs: Text::default(),
+                    protocols: Vec::new(),
+                    not_begun: Vec::new(),
+                    claims: Vec::new(),
+                    machines: Vec::new(),
+                    commits: Vec::new(),
+                },
+            )),
         }
     }
+    entries.sort_by_key(|(seeds, _)| std::cmp::Reverse(*seeds));
     let mut comparisons = Vec::new();
     for (i, (first, a)) in read.iter().enumerate() {
         for (second, b) in &read[i + 1..] {
@@ -137,7 +157,7 @@ pub fn index(reports: &Path) -> Result<String> {
         style: page::STYLE,
         script: page::SCRIPT,
         title: text!("Reports", "报告"),
-        reports: entries,
+        reports: entries.into_iter().map(|(_, entry)| entry).collect(),
         comparisons,
     })
 }
@@ -203,16 +223,16 @@ fn name(path: &Path) -> String {
 }
 
 fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
-    let mut found = Vec::new();
-    let alone = experiment.deciding().count() == 1;
-    for study in experiment.deciding() {
-        for finding in findings(experiment, study) {
-            let claim = claim(&finding.claim.id, &finding.claim.text);
-            found.push(Found {
-                claim: match alone {
-                    true => claim,
-                    false => within(study.label(), &claim),
-                },
+    let begun = page::begun(experiment);
+    let claims = experiment.plan.claims.iter().map(|rule| ClaimRow {
+        claim: claim(&rule.id, &rule.text),
+        cells: Vec::new(),
+    });
+    let mut claims: Vec<ClaimRow> = claims.collect();
+    for study in &begun {
+        for (row, finding) in claims.iter_mut().zip(findings(experiment, study)) {
+            row.cells.push(Found {
+                protocol: study.label().clone(),
                 class: finding.class(),
                 verdict: finding.verdict.name(),
                 effect: finding.effect,
@@ -223,9 +243,18 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
         folder: folder.to_owned(),
         rendered,
         title: page::title(experiment),
+        what: text!(
+            "Of {data}: {state}.{few}",
+            "{data}：{state}。{few}",
+            data = experiment.plan.data.name.to_uppercase(),
+            state = page::plan_and_state(experiment),
+            few = page::by_design(experiment),
+        ),
         fault: String::new(),
         runs: page::runs_line(experiment),
-        findings: found,
+        protocols: begun.iter().map(|study| study.label().clone()).collect(),
+        not_begun: page::not_begun(experiment),
+        claims,
         machines: different(experiment, |e, kernel| {
             let gpu = e.gpu.iter().map(|gpu| format!(", {gpu}"));
             let gpu: String = gpu.collect();

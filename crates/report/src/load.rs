@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::number::listed;
 use crate::registration::Registration;
+use crate::tuning::progress;
 use crate::{Error, Result};
 
 /// A folder of records, read and checked.
@@ -102,6 +103,13 @@ pub(crate) enum State {
         epochs: u64,
     },
     Missing,
+}
+
+impl State {
+    /// Whether nothing more is to come of the run.
+    pub(crate) fn has_ended(&self) -> bool {
+        !matches!(self, Self::Running { .. } | Self::Missing)
+    }
 }
 
 type Records = BTreeMap<RunId, (PathBuf, Rc<RunRecord>)>;
@@ -900,10 +908,34 @@ impl Study {
         found.next().filter(|_| found.next().is_none())
     }
 
-    /// Whether the arm's settings are still to be chosen.
-    pub(crate) fn in_tuning(&self, arm: &ArmRuns) -> bool {
-        let tuned = self.tuning.iter().find(|t| t.tuned.arm == arm.arm.name);
-        tuned.is_some_and(|tuned| tuned.tuned.chosen.is_none())
+    /// What is tried for the arm, while its settings are still to be chosen.
+    pub(crate) fn in_tuning(&self, arm: &ArmRuns) -> Option<&TuningRuns> {
+        let mut tuned = self.tuning.iter();
+        tuned.find(|t| t.tuned.arm == arm.arm.name && t.tuned.chosen.is_none())
+    }
+
+    /// How far its runs are or, before any, its tuning.
+    pub(crate) fn progress(&self) -> Text {
+        let (mut ended, mut planned) = (0, 0);
+        for arm in &self.arms {
+            ended += arm.count(State::has_ended);
+            // An arm in tuning has no run yet, and will have one a seed.
+            planned += self.protocol.seeds.len().max(arm.runs.len());
+        }
+        match self.arms.iter().any(|arm| self.in_tuning(arm).is_some()) {
+            true if ended == 0 => progress(self.tuning_runs()),
+            _ => text!(
+                "{ended} of {planned} runs ended",
+                "{planned} 次运行中已结束 {ended} 次",
+                ended,
+                planned
+            ),
+        }
+    }
+
+    /// Whether some run of its arms has a record.
+    pub(crate) fn has_runs(&self) -> bool {
+        self.runs().any(|run| run.record.is_some())
     }
 
     /// Test errors by epoch of a run that counts, from the start on: a run

@@ -26,6 +26,17 @@ pub(crate) fn percent(value: f64) -> String {
     format!("{}{THIN_SPACE}%", fixed(100.0 * value, 2))
 }
 
+/// A relative difference in per cent to one decimal, with its sign.
+pub(crate) fn signed(value: f64) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}{THIN_SPACE}%", tenths(value))
+}
+
+/// The same without sign and unit, for the ends of its interval.
+pub(crate) fn tenths(value: f64) -> String {
+    fixed(100.0 * value, 1)
+}
+
 /// A bound in whole per cent, or as few decimals as it has.
 pub(crate) fn bound(value: f64) -> String {
     format!("{}{THIN_SPACE}%", significant(100.0 * value))
@@ -75,6 +86,15 @@ pub(crate) fn digits(value: f64, most: usize) -> String {
     format!("{text}{power}")
 }
 
+/// A setting, unrounded: distinct values stay distinct.
+pub(crate) fn exact(value: f64) -> String {
+    let text = match value.abs() {
+        size if size == 0.0 || (1e-6..1e16).contains(&size) => value.to_string(),
+        _ => format!("{value:e}"),
+    };
+    text.replace('-', MINUS)
+}
+
 /// `point (low to high)`; the point alone where the interval is infinite.
 pub(crate) fn interval(estimate: &Estimate, write: impl Fn(f64) -> String) -> Text {
     let Estimate {
@@ -119,6 +139,24 @@ pub(crate) fn count(n: usize, Noun(en, zh): Noun) -> Text {
     Text::new(format!("{n} {en}{plural}"), format!("{n} {zh}"))
 }
 
+/// What stands between items: commas, or semicolons where an item has commas
+/// of its own.
+fn between(items: &[Text]) -> (&'static str, &'static str) {
+    let any = |has: fn(&Text) -> bool| items.iter().any(has);
+    (
+        if any(|item| item.en.contains(", ")) {
+            "; "
+        } else {
+            ", "
+        },
+        if any(|item| item.zh.contains(['，', '、'])) {
+            "；"
+        } else {
+            "、"
+        },
+    )
+}
+
 /// `a, b and c`.
 pub(crate) fn listed<T: Clone + Into<Text>>(items: &[T]) -> Text {
     let items: Vec<Text> = items.iter().cloned().map(Into::into).collect();
@@ -126,7 +164,8 @@ pub(crate) fn listed<T: Clone + Into<Text>>(items: &[T]) -> Text {
         [] => Text::default(),
         [one] => one.clone(),
         [first @ .., last] => {
-            let first = Text::join(first, ", ", "、");
+            let (en, zh) = between(&items);
+            let first = Text::join(first, en, zh);
             text!("{first} and {last}", "{first} 和 {last}", first, last)
         }
     }
@@ -134,7 +173,8 @@ pub(crate) fn listed<T: Clone + Into<Text>>(items: &[T]) -> Text {
 
 /// `a, b, c`.
 pub(crate) fn in_a_row(items: &[Text]) -> Text {
-    Text::join(items, ", ", "、")
+    let (en, zh) = between(items);
+    Text::join(items, en, zh)
 }
 
 /// `a; b; c`.
@@ -176,6 +216,18 @@ mod tests {
         assert_eq!(significant(2.0), "2");
         assert_eq!(significant(1.5e-9), "1.5e\u{2212}9");
         assert_eq!(significant(0.0), "0");
+        assert_eq!(
+            [0.999, 0.9999, 1.0, 1e-6, 1e-7, 0.0, -0.75].map(exact),
+            [
+                "0.999",
+                "0.9999",
+                "1",
+                "0.000001",
+                "1e\u{2212}7",
+                "0",
+                "\u{2212}0.75"
+            ]
+        );
         assert_eq!(digits(4.35000000001, 6), "4.35");
         assert_eq!(digits(1e-5, 6), "1e\u{2212}5");
         assert_eq!(p_value(0.001953125), "0.002");
@@ -184,6 +236,11 @@ mod tests {
         assert_eq!(
             listed(&["SGD", "Adam", "AdaGrad"]),
             Text::new("SGD, Adam and AdaGrad", "SGD、Adam 和 AdaGrad")
+        );
+        let items = [Text::new("SGD, W1", "SGD，W1"), "Adam".into()];
+        assert_eq!(
+            in_a_row(&items),
+            Text::new("SGD, W1; Adam", "SGD，W1；Adam")
         );
     }
 }

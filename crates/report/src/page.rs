@@ -2,8 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use adamix_record::{Backend, DataIdentity, RunId, Statistic, Text, canonical_json, text};
+use adamix_record::{
+    Backend, Claim as Rule, Comparison, DataIdentity, Role, RunId, Statistic, Text, canonical_json,
+    text,
+};
 use minijinja::value::Serde;
 use minijinja::{Environment, HtmlEscape, Value};
 use serde::Serialize;
@@ -15,7 +19,7 @@ use crate::figures::{Figure, Figures, ProtocolFigures};
 use crate::findings::{Finding, control_paragraphs, findings, uncounted};
 use crate::load::{Experiment, Run, State, Study};
 use crate::number::{
-    self, ARM, EPOCH, Noun, ROUND, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
+    self, ARM, EPOCH, Noun, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
     one_by_one, slug,
 };
 use crate::provenance::Provenance;
@@ -42,8 +46,15 @@ struct Page<'a> {
     short_names: Text,
     claims: Vec<Claim<'a>>,
     protocols: Vec<Protocol<'a>>,
-    /// Number of protocols that decide, and so stand side by side at the top.
-    deciding: usize,
+    /// Number of protocols that decide and have begun, and so stand side by side
+    /// at the top.
+    shown: usize,
+    /// A sentence on each that decides and has not begun.
+    not_begun: Vec<Text>,
+    /// Of the intervals that decide.
+    confidence: String,
+    /// How the claims are decided, in plain words.
+    rules: Vec<Text>,
     sure: Text,
     runs_line: Text,
     readings: Option<Readings<'a>>,
@@ -51,7 +62,7 @@ struct Page<'a> {
     /// Ids of the claims about each statistic, in brackets.
     claimed: Claimed,
     mean_image_error: Option<String>,
-    reference: Option<TableView>,
+    reference: Vec<TableView>,
     analysis: Analysis<'a>,
     assumptions: TableView,
     checklist: TableView,
@@ -132,11 +143,16 @@ struct Protocol<'a> {
     label: &'a Text,
     /// Whether it holds the arms that some claim compares.
     decides: bool,
+    /// Whether it stands at the top.
+    at_top: bool,
+    /// Whether some run of its arms has a record.
+    has_runs: bool,
+    progress: Text,
     hash: &'a str,
     registration: Text,
     figures: &'a ProtocolFigures,
     notes: Vec<Text>,
-    final_errors: TableView,
+    final_errors: Option<TableView>,
     final_differences: Option<TableView>,
     convergence: Option<TableView>,
     area_differences: Option<TableView>,
@@ -192,6 +208,8 @@ struct TableView {
     rows: Vec<RowView>,
     /// Whether the table of the runs shows what is behind it.
     traced: bool,
+    /// Columns without any value, which stand in the files alone.
+    left_out: Option<Text>,
 }
 
 #[derive(Clone, Serialize)]
@@ -220,11 +238,34 @@ struct Shelf<'a> {
 
 impl Shelf<'_> {
     fn show(&self, table: Table) -> TableView {
+        let empty = |column: usize| {
+            let mut cells = table.rows.iter().filter_map(|row| row.get(column));
+            !table.rows.is_empty() && cells.all(|cell| cell.text.en == tables::NOTHING)
+        };
+        let (left_out, kept): (Vec<usize>, Vec<usize>) =
+            (0..table.columns.len()).partition(|column| empty(*column));
+        let heading = |column: &usize| table.columns[*column].heading.clone();
+        let left_out: Vec<Text> = left_out.iter().map(heading).collect();
+        let keep = |row: &Vec<TableCell>| -> Vec<TableCell> {
+            kept.iter()
+                .filter_map(|column| row.get(*column).cloned())
+                .collect()
+        };
         let view = TableView {
             name: table.name.clone(),
             caption: table.caption.clone(),
-            columns: table.columns.clone(),
-            rows: table.rows.iter().map(|row| self.row(row)).collect(),
+            columns: kept
+                .iter()
+                .map(|column| table.columns[*column].clone())
+                .collect(),
+            rows: table.rows.iter().map(|row| self.row(&keep(row))).collect(),
+            left_out: (!left_out.is_empty()).then(|| {
+                text!(
+                    "No value yet: {columns}.",
+                    "尚无数值：{columns}。",
+                    columns = in_a_row(&left_out)
+                )
+            }),
             traced: table
                 .rows
                 .iter()
@@ -311,7 +352,10 @@ pub(crate) fn show<'a>(
         protocols: headline
             .map(|(study, figures)| protocol(experiment, study, figures, &shelf))
             .collect(),
-        deciding: experiment.deciding().count(),
+        shown: begun(experiment).len(),
+        not_begun: not_begun(experiment),
+        confidence: bound(confidence(experiment)),
+        rules: rules(experiment),
         sure: how_sure(experiment),
         runs_line: match experiment.backend {
             None => runs_line(experiment) + text!(".", "。"),
@@ -333,7 +377,11 @@ pub(crate) fn show<'a>(
             .anchors
             .as_ref()
             .map(|anchors| number::error(anchors.mean_image_test_error)),
-        reference: shelf.show_any(tables::reference(experiment)),
+        reference: tables::reference(experiment)
+            .into_iter()
+            .flatten()
+            .map(|table| shelf.show(table))
+            .collect(),
         analysis: Analysis {
             en: paragraphs(&plan.analysis.en),
             zh: paragraphs(&plan.analysis.zh),
@@ -360,6 +408,7 @@ pub(crate) fn show<'a>(
     page.downloads = downloads(&tables)?;
     let mut environment = Environment::new();
     add_both(&mut environment);
+    environment.add_function("number", numbering());
     environment.add_template("index.html", TEMPLATE)?;
     let template = environment.get_template("index.html")?;
     let html = template.render(Serde(&page))?;
@@ -375,6 +424,19 @@ pub(crate) fn show<'a>(
 pub(crate) fn add_both(environment: &mut Environment<'_>) {
     environment.add_filter("both", both);
     environment.add_function("both", |en: &str, zh: &str| in_both(en, zh));
+}
+
+/// Numbers figures and tables in the order in which they stand in the page.
+fn numbering() -> impl Fn(&str) -> Value {
+    let (figures, tables) = (AtomicUsize::new(1), AtomicUsize::new(1));
+    move |kind| {
+        let (en, zh, next) = match kind {
+            "figure" => ("Figure", "图", &figures),
+            _ => ("Table", "表", &tables),
+        };
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        in_both(&format!("{en} {n}."), &format!("{zh} {n}."))
+    }
 }
 
 /// A text in both languages, of which the style shows one; what is the same in
@@ -398,6 +460,118 @@ fn in_both(en: &str, zh: &str) -> Value {
     })
 }
 
+/// The protocols that decide and of which something has run, or all that decide
+/// where nothing has.
+pub(crate) fn begun(experiment: &Experiment) -> Vec<&Study> {
+    let deciding: Vec<&Study> = experiment.deciding().collect();
+    let some: Vec<&Study> = deciding.iter().copied().filter(|s| s.has_runs()).collect();
+    if some.is_empty() { deciding } else { some }
+}
+
+/// A sentence on each protocol that decides and has not begun.
+pub(crate) fn not_begun(experiment: &Experiment) -> Vec<Text> {
+    let begun = begun(experiment);
+    let waiting = experiment
+        .deciding()
+        .filter(|study| !begun.iter().any(|begun| std::ptr::eq(*begun, *study)));
+    let sentence = |study: &Study| {
+        text!(
+            "\u{201c}{label}\u{201d} gives no verdict yet: {progress}.",
+            "“{label}”尚无判定：{progress}。",
+            label = study.label(),
+            progress = study.progress(),
+        )
+    };
+    waiting.map(sentence).collect()
+}
+
+/// How the claims are decided, in plain words: claims of one rule together.
+fn rules(experiment: &Experiment) -> Vec<Text> {
+    let mut groups: Vec<(Vec<Text>, &Rule)> = Vec::new();
+    for claim in &experiment.plan.claims {
+        let id = Text::same(&claim.id);
+        let same = |(_, rule): &&mut (Vec<Text>, &Rule)| {
+            let without = |c: &Rule| Rule {
+                id: String::new(),
+                text: Text::default(),
+                statistic: Statistic::FinalError,
+                ..c.clone()
+            };
+            without(rule) == without(claim)
+        };
+        match groups.iter_mut().find(same) {
+            Some((ids, _)) => ids.push(id),
+            None => groups.push((vec![id], claim)),
+        }
+    }
+    groups
+        .iter()
+        .flat_map(|(ids, claim)| rule(&listed(ids), claim))
+        .collect()
+}
+
+fn rule(ids: &Text, claim: &Rule) -> Vec<Text> {
+    let (level, high) = (
+        bound(claim.confidence),
+        bound(claim.contradiction_confidence),
+    );
+    let margin = bound(claim.margin);
+    match claim.comparison {
+        Comparison::PairedRelative => vec![
+            text!(
+                "{ids}: the difference in error is taken seed by seed, AdaMix minus the other arm, \
+                 in per cent of the other's mean; below 0 AdaMix is better.",
+                "{ids}：误差之差按随机种子逐一取得，为 AdaMix 减另一方法，以后者均值的百分比表示；小于 0 表示 AdaMix 更好。",
+                ids
+            ),
+            text!(
+                "Reproduced: the {level} Student interval lies below \u{2212}{margin} against every arm \
+                 that the claim names.",
+                "已复现：对主张中指明的每种方法，{level} 的 Student 置信区间都在 \u{2212}{margin} 以下。",
+                level,
+                margin
+            ),
+            text!(
+                "Contradicted: against any of them the {high} interval lies above +{margin}; the level \
+                 is higher because each of them has a chance to contradict.",
+                "与主张相反：对其中任何一种，{high} 的置信区间在 +{margin} 以上；每种方法都可能使主张被否定，因此取更高的置信水平。",
+                high,
+                margin
+            ),
+            text!(
+                "No practical difference: all {level} intervals lie within \u{b1}{margin}. Else \
+                 undecided.",
+                "无实际差异：各 {level} 置信区间都在 \u{b1}{margin} 之内。其余情形：尚无定论。",
+                level,
+                margin
+            ),
+            text!(
+                "Too few seeds: fewer than {seeds} have ended in both arms, and there is an estimate \
+                 but no verdict.",
+                "随机种子太少：在两种方法中都已结束的不足 {seeds} 个，只有估计值，不作判定。",
+                seeds = claim.fewest_seeds
+            ),
+        ],
+        Comparison::DeclaredAndMeasured => vec![
+            text!(
+                "{ids}: the cost of one update, declared (operations, bytes of state, bytes moved) \
+                 and measured (time of AdaMix divided by that of the other arm).",
+                "{ids}：一次更新的开销，分名义开销（运算次数、状态字节数、读写字节数）与实测用时（AdaMix 除以另一方法）。",
+                ids
+            ),
+            text!(
+                "Reproduced: AdaMix is lowest or tied in every declared figure and lowest in one, \
+                 and every {level} interval of the time ratio lies below 1. Contradicted: one \
+                 {high} interval lies above 1. Else undecided.",
+                "已复现：AdaMix 的各项名义开销最低或并列最低，至少一项最低，且用时之比的各 {level} 置信区间都在 1 以下。\
+                 与主张相反：有一个 {high} 置信区间在 1 以上。其余情形：尚无定论。",
+                level,
+                high
+            ),
+        ],
+    }
+}
+
 /// The claims, each with one cell a headline protocol.
 fn claims<'a>(experiment: &'a Experiment, shelf: &Shelf<'_>) -> Vec<Claim<'a>> {
     let claims = experiment.plan.claims.iter();
@@ -409,7 +583,7 @@ fn claims<'a>(experiment: &'a Experiment, shelf: &Shelf<'_>) -> Vec<Claim<'a>> {
             found: Vec::new(),
         })
         .collect();
-    for study in experiment.deciding() {
+    for study in begun(experiment) {
         for (claim, finding) in claims.iter_mut().zip(findings(experiment, study)) {
             let cell = cell(study, finding, shelf);
             let same = |found: &&mut Found| {
@@ -466,11 +640,16 @@ fn protocol<'a>(
         decides: experiment
             .deciding()
             .any(|deciding| std::ptr::eq(deciding, study)),
+        at_top: begun(experiment)
+            .iter()
+            .any(|begun| std::ptr::eq(*begun, study)),
+        has_runs: study.has_runs(),
+        progress: study.progress(),
         hash: &study.protocol.hash,
         registration: study.registration.sentence(),
         figures,
         notes: notes(study),
-        final_errors: shelf.show(tables::final_errors(study)),
+        final_errors: shelf.show_any(study.has_runs().then(|| tables::final_errors(study))),
         final_differences: differences(Statistic::FinalError),
         convergence: shelf.show_any(tables::convergence(study)),
         area_differences: differences(Statistic::MeanError),
@@ -611,9 +790,19 @@ fn settings(experiment: &Experiment) -> Result<Vec<(Text, String)>> {
         let all = text!("All arms", "全部方法");
         settings.push((named(all), pretty(&protocol.settings)?));
         for arm in &protocol.arms {
-            let label = &arm.label;
-            let weights = text!("{label}, weights", "{label}，连接权重", label);
-            let biases = text!("{label}, biases", "{label}，偏置", label);
+            let mut label = arm.label.clone();
+            if study
+                .arms
+                .iter()
+                .any(|a| a.arm.name == arm.name && study.in_tuning(a).is_some())
+            {
+                label += text!(
+                    " (of what is tuned, these values only hold the place)",
+                    "（待调优的取值仅为占位）"
+                );
+            }
+            let weights = text!("{label}, weights", "{label}，连接权重", label = &label);
+            let biases = text!("{label}, biases", "{label}，偏置", label = &label);
             settings.push((named(weights), pretty(&arm.weights)?));
             settings.push((named(biases), pretty(&arm.biases)?));
         }
@@ -624,7 +813,12 @@ fn settings(experiment: &Experiment) -> Result<Vec<(Text, String)>> {
 /// Plain text for a terminal: the runs, then one line a claim for each headline
 /// protocol.
 pub(crate) fn summary(experiment: &Experiment) -> String {
-    let mut text = format!("{}\n  {}\n", title(experiment).en, runs_line(experiment).en);
+    let mut text = format!(
+        "{}\n  {}\n  {}\n",
+        title(experiment).en,
+        plan_and_state(experiment).en,
+        runs_line(experiment).en
+    );
     let alone = experiment.deciding().count() == 1;
     for study in experiment.deciding() {
         let findings = findings(experiment, study);
@@ -640,19 +834,12 @@ pub(crate) fn summary(experiment: &Experiment) -> String {
         }
         for finding in &findings {
             let claim = &finding.claim;
-            let unit = match claim.statistic {
-                Statistic::UpdateCost => ROUND,
-                Statistic::FinalError | Statistic::MeanError => SEED,
-            };
-            let compared = finding.compared.iter().map(|compared| compared.estimate.n);
-            let over = compared.min().map(|n| format!("; {}", count(n, unit).en));
             text += &format!(
-                "  {} {:claims$}  {:verdicts$}  {}{}\n",
+                "  {} {:claims$}  {:verdicts$}  {}\n",
                 claim.id,
                 claim.text.en,
                 finding.verdict.name().en,
                 finding.effect.en,
-                over.unwrap_or_default()
             );
         }
         if study.registration.name().is_some() && !study.registration.holds() {
@@ -680,16 +867,7 @@ pub(crate) fn title(experiment: &Experiment) -> Text {
 
 /// What was tested, in a few sentences.
 fn tested(experiment: &Experiment) -> Text {
-    let studies: Vec<&Study> = match experiment.headline().next() {
-        Some(_) => experiment.headline().collect(),
-        None => experiment.studies.iter().collect(),
-    };
-    let mut arms: Vec<&Text> = Vec::new();
-    for arm in studies.iter().flat_map(|study| &study.arms) {
-        if !arms.contains(&arm.label()) {
-            arms.push(arm.label());
-        }
-    }
+    let studies = shown_studies(experiment);
     // What differs between protocols is given for each of them.
     let each = |figure: &dyn Fn(&Study) -> Text| {
         let mut found: Vec<Text> = Vec::new();
@@ -709,48 +887,78 @@ fn tested(experiment: &Experiment) -> Text {
         Some(code) => code.to_string().into(),
         None => text!("a few", "若干"),
     });
-    let protocols = match studies.as_slice() {
-        [] | [_] => Text::default(),
-        several => {
-            let labels: Vec<Text> = several
-                .iter()
-                .map(|study| {
-                    let label = study.label();
-                    text!("\u{201c}{label}\u{201d}", "“{label}”", label)
-                })
-                .collect();
-            text!(
-                " They did so under {n} protocols, side by side on this page: {labels}.",
-                "训练按 {n} 种方案进行，在本页并列：{labels}。",
-                n = several.len(),
-                labels = listed(&labels),
-            )
-        }
+    let control = match studies.iter().find_map(|study| study.only(Role::Control)) {
+        Some(_) => text!(
+            " The control has AdaMix's rates of the biases and plain gradient descent on the weights.",
+            "对照组的偏置采用 AdaMix 的学习率，连接权重采用普通梯度下降。"
+        ),
+        None => Text::default(),
+    };
+    let pre_trained = studies.iter().any(|s| s.protocol.pre_training_epochs > 0);
+    let pre_training = match pre_trained {
+        true => text!(
+            " after pre-training as restricted Boltzmann machines (RBM)",
+            "，事先作为受限玻尔兹曼机（RBM）逐层预训练"
+        ),
+        false => Text::default(),
     };
     text!(
-        "{arms} each trained the same deep autoencoder ({sizes} units and back), a network that \
-         squeezes an image of the data set {data} into {code} numbers and rebuilds it from them, \
-         for {epochs} (passes over {train} training images) from {seeds} (numbers that fix every \
-         random draw).{protocols} The measure is the reconstruction error: the squared difference \
-         between an image and its reconstruction, summed over pixels and averaged over {test} \
-         test images; lower is better.",
-        "{arms} 各自训练同一个深度自编码器（{sizes} 个单元，再逆序还原），即把数据集 {data} 的一幅图像压缩为 \
-         {code} 个数、再由这些数重构图像的网络；训练 {epochs}（一轮即遍历 {train} 幅训练图像一次），使用 {seeds}\
-         （决定全部随机抽取的数）。{protocols}衡量指标是重构误差：图像与其重构之差的平方，按像素求和，再对 {test} \
-         幅测试图像取平均；越低越好。",
-        arms = match arms.as_slice() {
-            [] => text!("No arm", "没有方法"),
-            arms => listed(arms),
-        },
+        "AdaMix (He and Li 2016, known to us by its abstract only) is a learning-rate strategy: a \
+         connection weight's rate depends on its current gradient only, a bias's is \
+         power-exponential. Each method, or arm, trains the same deep autoencoder ({sizes} units \
+         and back) to squeeze images of {data} into {code} numbers and rebuild them: {epochs} \
+         (passes over {train} images){pre_training}, once a seed (which fixes every random \
+         draw).{control} Planned: {state}. Measured is the reconstruction error: the squared \
+         difference from the image, summed over pixels, averaged over {test} test images; lower is \
+         better.",
+        "AdaMix（贺昱曜、李宝奇 2016，我们只知道其摘要）是一种学习率策略：连接权重的学习率仅与当前梯度有关，\
+         偏置的学习率为幂指数型。每种方法都训练同一个深度自编码器（{sizes} 个单元，再逆序还原），把 {data} 的图像\
+         压缩为 {code} 个数、再由这些数重构：训练 {epochs}（一轮即遍历 {train} 幅图像一次）{pre_training}，每个随机种子\
+         （决定全部随机抽取）一次。{control}计划：{state}。衡量指标是重构误差：与原图像之差的平方，按像素求和，再对 \
+         {test} 幅测试图像取平均；越低越好。",
         sizes,
         data = experiment.plan.data.name.to_uppercase(),
         code,
         epochs = each(&|study| count(study.epochs() as usize, EPOCH)),
         train = each(&|study| grouped(study.protocol.train_images as u64).into()),
-        seeds = each(&|study| count(study.protocol.seeds.len(), SEED)),
-        protocols,
+        pre_training,
+        control,
+        state = plan_and_state(experiment),
         test = each(&|study| grouped(study.protocol.test_images as u64).into()),
     )
+}
+
+/// What is planned under each headline protocol, or under each where there is
+/// none, and how far it is.
+pub(crate) fn plan_and_state(experiment: &Experiment) -> Text {
+    let one = |study: &Study| {
+        text!(
+            "\u{201c}{label}\u{201d} ({arms}, {seeds}; {progress})",
+            "“{label}”（{arms}、{seeds}；{progress}）",
+            label = study.label(),
+            arms = count(study.arms.len(), ARM),
+            seeds = count(study.protocol.seeds.len(), SEED),
+            progress = study.progress(),
+        )
+    };
+    match shown_studies(experiment).as_slice() {
+        [only] => text!(
+            "{arms}, {seeds}; {progress}",
+            "{arms}、{seeds}；{progress}",
+            arms = count(only.arms.len(), ARM),
+            seeds = count(only.protocol.seeds.len(), SEED),
+            progress = only.progress(),
+        ),
+        several => listed(&several.iter().map(|study| one(study)).collect::<Vec<_>>()),
+    }
+}
+
+/// The headline protocols, or all where there is none.
+fn shown_studies(experiment: &Experiment) -> Vec<&Study> {
+    match experiment.headline().next() {
+        Some(_) => experiment.headline().collect(),
+        None => experiment.studies.iter().collect(),
+    }
 }
 
 /// What W, B and SGD in the names of arms stand for, where they stand there.
@@ -766,8 +974,8 @@ fn short_names(experiment: &Experiment) -> Text {
     let mut names = Text::default();
     if words.iter().any(reading) {
         names += text!(
-            " W and B with a number: our readings of its rates of weights and biases.",
-            "W、B 加数字：我们对其连接权重与偏置学习率的解读。"
+            " W, B with a number: our readings of its rates of weights, of biases.",
+            "W、B 加数字：我们对其连接权重、偏置学习率的解读。"
         );
     }
     if words.contains(&"SGD") {
@@ -776,7 +984,27 @@ fn short_names(experiment: &Experiment) -> Text {
     names
 }
 
+fn confidence(experiment: &Experiment) -> f64 {
+    let claims = &experiment.plan.claims;
+    claims.first().map_or(0.95, |claim| claim.confidence)
+}
+
 fn how_sure(experiment: &Experiment) -> Text {
+    let few = by_design(experiment);
+    text!(
+        "All arms of a seed share one start and one order of images, so they are compared seed by \
+         seed. Intervals cover the chance of the seeds at {confidence}; they do not cover our \
+         reading of the paper, whose formulas and constants we do not know (see the \
+         assumptions).{few}",
+        "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。置信区间以 {confidence} 的水平\
+         涵盖随机种子带来的偶然性；它不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}",
+        confidence = bound(confidence(experiment)),
+        few,
+    )
+}
+
+/// Which protocol has too few seeds planned for a verdict on errors, if one has.
+pub(crate) fn by_design(experiment: &Experiment) -> Text {
     let claims = &experiment.plan.claims;
     let needed = claims
         .iter()
@@ -787,7 +1015,7 @@ fn how_sure(experiment: &Experiment) -> Text {
         .deciding()
         .filter(|study| needed.is_some_and(|needed| study.protocol.seeds.len() < needed))
         .collect();
-    let few = match (few.first(), needed) {
+    match (few.first(), needed) {
         (Some(study), Some(needed)) => text!(
             " With {seeds} {which} gives estimates of errors and no verdict on them, which needs \
              {needed}.",
@@ -804,18 +1032,7 @@ fn how_sure(experiment: &Experiment) -> Text {
             needed,
         ),
         _ => Text::default(),
-    };
-    let confidence = claims.first().map_or(0.95, |claim| claim.confidence);
-    text!(
-        "All arms of a seed share one start and one order of images, so they are compared seed by \
-         seed. Intervals cover the chance of the seeds at {confidence}; they do not cover our \
-         reading of the paper, whose formulas and constants we do not know (see the \
-         assumptions).{few}",
-        "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。置信区间以 {confidence} 的水平\
-         涵盖随机种子带来的偶然性；它不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}",
-        confidence = bound(confidence),
-        few,
-    )
+    }
 }
 
 /// `30 runs planned: 29 completed, 1 failed`; runs of the tuning apart.
@@ -824,39 +1041,6 @@ pub(crate) fn runs_line(experiment: &Experiment) -> Text {
     let mut parts = vec![states(RUN, studies().flat_map(Study::runs))];
     if studies().any(|study| study.tuning_runs().next().is_some()) {
         parts.push(states(TUNING_RUN, studies().flat_map(Study::tuning_runs)));
-    }
-    let waiting: Vec<(&Study, usize)> = studies()
-        .map(|study| {
-            let arms = study.arms.iter().filter(|arm| study.in_tuning(arm));
-            (study, arms.count())
-        })
-        .filter(|(_, arms)| *arms > 0)
-        .collect();
-    let each: Vec<Text> = match waiting.len() {
-        0..=3 => waiting
-            .iter()
-            .map(|(study, n)| {
-                text!(
-                    "{arms} of \u{201c}{study}\u{201d}",
-                    "“{study}”的 {arms}",
-                    arms = count(*n, ARM),
-                    study = study.label(),
-                )
-            })
-            .collect(),
-        n => vec![text!(
-            "{arms} of {n} protocols",
-            "{n} 个方案的 {arms}",
-            arms = count(waiting.iter().map(|(_, n)| n).sum(), ARM),
-            n,
-        )],
-    };
-    if !each.is_empty() {
-        parts.push(text!(
-            "still in tuning, with no run planned yet: {each}",
-            "仍在调优、尚未计划运行：{each}",
-            each = listed(&each),
-        ));
     }
     one_by_one(&parts)
 }

@@ -96,7 +96,7 @@ impl Registration {
     pub(crate) fn name(&self) -> Option<Text> {
         match self.is_open() {
             true => None,
-            _ if self.holds() => Some(text!("fixed before the first run", "首次运行之前已固定")),
+            _ if self.holds() => Some(text!("all under these rules", "全部依据这些规则")),
             _ => Some(text!("not pre-registered", "未预先登记")),
         }
     }
@@ -109,7 +109,7 @@ impl Registration {
             return text!(
                 "No record of its own yet. The rules, settings, seeds and arms have the hash \
                  {hash}\u{2026}; every record will carry the one it was written under.",
-                "尚无自己的记录。规则、设置、随机种子和各方法的哈希为 {hash}\u{2026}；每份记录都将带有\
+                "本方案尚无记录。规则、设置、随机种子和各方法的哈希为 {hash}\u{2026}；每份记录都将带有\
                  写入时所依据的哈希。",
                 hash,
             );
@@ -139,8 +139,10 @@ impl Registration {
         let found = one_by_one(&found);
         if self.holds() {
             return text!(
-                "Fixed before the first run (hash {hash}\u{2026}): {found}.",
-                "首次运行之前已固定（哈希 {hash}\u{2026}）：{found}。",
+                "All records were written under these rules (hash {hash}\u{2026}): {found}. The \
+                 hash tells no date; that the rules stood before the runs, the history of the \
+                 commits shows.",
+                "全部记录都依据这些规则写入（哈希 {hash}\u{2026}）：{found}。哈希不含日期；规则先于运行，由提交历史表明。",
                 hash,
                 found,
             );

@@ -1,7 +1,9 @@
 //! What tuning tried and what came of it. All errors here are on the
 //! validation images; none is ever mixed with a test error.
 
-use adamix_record::{Axis, Text, text};
+use std::collections::BTreeMap;
+
+use adamix_record::{Axis, RunId, Text, text};
 use serde_json::Value;
 
 use crate::load::{Run, State, Study, TuningRuns};
@@ -60,6 +62,40 @@ pub(crate) fn tried(runs: &[Run]) -> Tried {
             epoch,
             error,
         })
+}
+
+/// What an axis searches, in words.
+pub(crate) fn axis_name(axis: &Axis) -> Text {
+    match axis.name.as_str() {
+        "learning-rate" => text!("learning rate", "学习率"),
+        "k" => "K".into(),
+        "c" => text!("exponent c of the power schedule", "幂型策略的指数 c"),
+        "beta" => text!("momentum beta", "动量系数 beta"),
+        "beta2" => text!("decay beta2 of the mean square", "均方的衰减系数 beta2"),
+        "rho" => text!("decay rho of the mean square", "均方的衰减系数 rho"),
+        "weight-decay" => text!("weight decay", "权重衰减"),
+        other => other.into(),
+    }
+}
+
+/// How far the choice of the settings is, from the runs that it takes.
+pub(crate) fn progress<'a>(runs: impl Iterator<Item = &'a Run>) -> Text {
+    let ended: BTreeMap<&RunId, bool> = runs.map(|run| (&run.id, run.state.has_ended())).collect();
+    let (n, of) = (ended.values().filter(|ended| **ended).count(), ended.len());
+    match n {
+        0 => text!(
+            "tuning not begun, 0 of {of} runs",
+            "调优尚未开始，{of} 次运行中完成 0 次",
+            of
+        ),
+        n if n < of => text!(
+            "tuning under way, {n} of {of} runs",
+            "调优进行中，{of} 次运行中完成 {n} 次",
+            n,
+            of
+        ),
+        _ => text!("tuned, not yet chosen", "已调优，尚未选定"),
+    }
 }
 
 /// What the axis called learning rate is, where it is not eta itself, in a

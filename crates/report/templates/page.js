@@ -49,6 +49,7 @@
     ['mean', '均值'], ['layer', '层'], [' to ', ' 至 '],
   ];
   const zh = () => state.lang === 'zh';
+  const comma = () => (zh() ? '，' : ', ');
   const say = (text) => {
     if (typeof text !== 'string') return text ? text[zh() ? 'zh' : 'en'] : '';
     return zh() ? WORDS.reduce((t, [en, zh]) => t.replaceAll(en, zh), text) : text;
@@ -97,7 +98,7 @@
     const heading = make('h2', {}, ...both('Runs behind these numbers: ', '这些数值所依据的运行：'), String(runs.length));
     const parts = runs.map((run) => {
       const details = make('details', {}, make('summary', {}, make('code', {}, run.id),
-        ` ${say(known.arms[run.arm])}, ${say('seed')} ${run.seed}`));
+        ` ${say(known.arms[run.arm])}${comma()}${say('seed')} ${run.seed}`));
       details.addEventListener('toggle', () => { if (details.children.length < 2) details.append(about(run)); });
       details.open = runs.length === 1;
       return details;
@@ -117,7 +118,7 @@
   const ids = (text) => {
     const runs = behind(text), more = runs.length - 2;
     if (!runs.length) return '';
-    const first = runs.slice(0, 2).map(({ id }) => id).join(', ');
+    const first = runs.slice(0, 2).map(({ id }) => id).join(zh() ? '、' : ', ');
     const en = more > 0 ? `${first} and ${more} more` : first;
     return zh() ? `\n运行 ${more > 0 ? `${first}，另有 ${more} 次` : first}` : `\n${runs.length > 1 ? 'runs' : 'run'} ${en}`;
   };
@@ -171,9 +172,9 @@
       const to = scale(edges, !of.figure.classList.contains('linear'));
       lines(of).forEach((line, series) => line.x.forEach((x, i) => {
         if (!Number.isFinite(line.y[i])) return;
-        const seed = line.seed === undefined ? '' : `, ${say('seed')} ${line.seed}`;
+        const seed = line.seed === undefined ? '' : `${comma()}${say('seed')} ${line.seed}`;
         const range = line.low.length ? ` (${short(line.low[i])}${say(' to ')}${short(line.high[i])})` : '';
-        const text = `${label(line.arm, line.label)}${seed}\n${say(of.data.x)} ${x}: ${short(line.y[i])}${range}`;
+        const text = `${label(line.arm, line.label)}${seed}\n${say(of.data.x)} ${x}${zh() ? '：' : ': '}${short(line.y[i])}${range}`;
         found.push({ ...place(to(x, line.y[i])), series, text, runs: line.runs });
       }));
     } else {
@@ -184,7 +185,7 @@
         if (series < 0 || owner !== arm) series += 1;
         arm = owner;
         const b = node.getBBox();
-        const said = node.dataset.point.split(';').map((part) => say(part.replace('=', ': '))).join(', ');
+        const said = node.dataset.point.split(';').map((part) => say(part.replace('=', zh() ? '：' : ': '))).join(comma());
         const text = (owner ? label(owner) + '\n' : '') + said;
         found.push({ ...place([b.x + b.width / 2, b.y + b.height / 2]), series, text, runs: node.dataset.runs });
       }
@@ -298,11 +299,15 @@
       [low, high] = [low - room, high + room];
     }
     const named = shown.filter((line, i) => shown.findIndex((l) => key(l) === key(line)) === i);
-    const width = Math.max(figure.clientWidth, 280), wide = width > 640;
+    // As large as the drawing that it stands in for, so that nothing moves.
+    const narrow = matchMedia('(max-width: 40rem)').matches;
+    const box = figure.querySelector(narrow ? '.narrow svg' : '.wide svg');
+    const [width, height] = ['width', 'height'].map((side) => Number(box.getAttribute(side)));
+    const wide = !narrow;
     const names = named.map(({ arm, label: l }) => label(arm, l));
     const room = wide ? Math.min(Math.max(...names.map((n) => [...n].reduce((w, c) => w + (c > '\u2e7f' ? 13 : 7.5), 0))) + 30, width / 2) : 12;
     const [l, t] = [64, wide ? 30 : 34 + 18 * named.length];
-    const [r, b] = [width - room, t + (wide ? 260 : 250)];
+    const [r, b] = [width - room, height - 42];
     const xs = shown.flatMap(({ x }) => x);
     const edges = [l, t, r, b, Math.min(...xs), Math.max(...xs), low, high];
     const to = scale(edges, logarithmic);
@@ -315,7 +320,7 @@
       return node;
     };
     const path = (list) => list.map((p) => p.map((n) => n.toFixed(1)).join()).join(' ');
-    for (const [key, v] of Object.entries({ viewBox: `0 0 ${width} ${b + 42}`, width, height: b + 42, role: 'img', 'font-size': 13, 'font-family': 'system-ui, sans-serif' })) svg.setAttribute(key, v);
+    for (const [key, v] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'font-size': 13, 'font-family': 'system-ui, sans-serif' })) svg.setAttribute(key, v);
     svg.setAttribute('aria-labelledby', figure.querySelector('svg').getAttribute('aria-labelledby'));
     add('g', { 'data-frame': edges.join(' ') });
     const ink = '#1b1b1b';

@@ -91,6 +91,21 @@ impl Style {
         ..Self::LIMIT
     };
 
+    /// The style of the `index`-th of so many layers: no arm's, darker from the
+    /// first to the last.
+    pub(super) fn layer(index: usize, count: usize) -> Self {
+        let [from, to] = [(0xc2, 0x56, 0x0c), (0x2d, 0x11, 0x60)];
+        let part = index as f64 / count.saturating_sub(1).max(1) as f64;
+        let mix = |from: u8, to: u8| {
+            (f64::from(from) + part * (f64::from(to) - f64::from(from))).round() as u8
+        };
+        Self {
+            color: RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2)),
+            dash: None,
+            mark: (0, 0.0),
+        }
+    }
+
     /// The style of the `index`-th arm. Colours come six, dashes and marks
     /// five in a row, so thirty arms differ.
     pub(super) fn of(index: usize) -> Self {

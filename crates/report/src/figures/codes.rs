@@ -69,16 +69,18 @@ pub(super) fn figure(
     let units = study.protocol.layer_sizes.last().copied().unwrap_or(0);
     let words = Words {
         title: text!(
-            "Do two directions of the code keep the digits apart?",
-            "编码的两个方向能否区分数字？"
+            "Do two directions of the {units}-unit code keep the digits apart?",
+            "{units} 单元编码的两个方向能否区分数字？",
+            units
         ),
         caption: text!(
             "The {units}-unit code of test images on its first two principal directions, a panel \
              an arm, seed {seed}: each glyph is an image with the digit that it shows, a large one \
-             the median of its digit. Directions and scales are each arm's own. Drawn are the \
+             the median of its digit, moved apart from others where they would hide each other. \
+             Directions and scales are each arm's own. Drawn are the \
              first {drawn} images of each digit; all {n} are in report.json and in the share above.",
             "测试图像的 {units} 单元编码在其前两个主方向上的投影，每种方法一格，随机种子 {seed}：每个字形为一幅图像\
-             及其数字，大字形为该数字的中位位置。方向与尺度各方法自定。每个数字只画前 {drawn} 幅；全部 {n} 幅见 \
+             及其数字，大字形为该数字的中位位置，会相互遮挡时略微错开。方向与尺度各方法自定。每个数字只画前 {drawn} 幅；全部 {n} 幅见 \
              report.json，并计入上述比例。",
             units,
             seed,
@@ -144,10 +146,28 @@ fn description(panels: &[Panel<'_>], chance: f64) -> Text {
             text!("{label} {share}", "{label} {share}", label, share)
         })
         .collect();
+    let above = panels.iter().filter(|p| p.alike.low > chance).count();
+    let answer = match (above, panels.len()) {
+        (0, _) => text!(
+            "No better than chance: no interval lies above it.",
+            "不优于随机：没有区间高于随机水平。"
+        ),
+        (n, all) if n == all => text!(
+            "In part: more often than by chance, in every arm.",
+            "部分能：每种方法都高于随机水平。"
+        ),
+        (n, all) => text!(
+            "In part: more often than by chance in {n} of {all} arms.",
+            "部分能：{all} 种方法中有 {n} 种高于随机水平。",
+            n,
+            all
+        ),
+    };
     text!(
-        "Images whose nearest neighbour in the plane shows the same digit, with Wilson's \
+        "{answer} Images whose nearest neighbour in the plane shows the same digit, with Wilson's \
          95\u{202f}% interval over the images: {shares}; by chance {chance}.",
-        "平面上最近邻为同一数字的图像所占比例（Wilson 95\u{202f}% 置信区间，就图像而言）：{shares}；随机为 {chance}。",
+        "{answer}平面上最近邻为同一数字的图像所占比例（Wilson 95\u{202f}% 置信区间，就图像而言）：{shares}；随机为 {chance}。",
+        answer,
         shares = in_a_row(&shares),
         chance = percent(chance),
     )
@@ -159,7 +179,12 @@ fn draw(
     width: Width,
     provenance: &Provenance<'_>,
 ) -> Result<String> {
-    let columns = if width == Width::Wide { 3 } else { 2 };
+    let columns = match (width, panels.len()) {
+        (Width::Narrow, _) => 1,
+        // Four would leave most of a second row empty.
+        (Width::Wide, 2 | 4) => 2,
+        (Width::Wide, _) => 3,
+    };
     let side = width.units() / columns;
     let head = LINE + 6 * PX;
     let rows = (panels.len() as i32 + columns - 1) / columns;
@@ -239,15 +264,17 @@ fn draw_codes(
             digit.to_string().repeat(places.len()),
         )))?;
     }
-    for (digit, color) in COLORS.iter().enumerate() {
+    let medians = (0..COLORS.len()).filter_map(|digit| {
         let along = |direction: usize| {
             let codes: Vec<f64> = of(digit).map(|code| code[direction]).collect();
             median(&codes)
         };
-        let (Some(x), Some(y)) = (along(0), along(1)) else {
-            continue;
-        };
-        let (x, y) = at([x, y]);
+        Some((digit, at([along(0)?, along(1)?])))
+    });
+    let (digits, mut places): (Vec<usize>, Vec<(i32, i32)>) = medians.unzip();
+    move_apart(&mut places);
+    for (digit, (x, y)) in digits.into_iter().zip(places) {
+        let color = COLORS[digit];
         let point = format!("median of digit={digit};images={}", of(digit).count());
         group(area, &[("point", &point), ("runs", runs)], || {
             area.draw(&Tag(format!(
@@ -259,4 +286,45 @@ fn draw_codes(
         })?;
     }
     Ok(())
+}
+
+/// Moves large letters that would hide each other as far apart as they are
+/// wide, each of two by half of it; as many rounds as settle a few letters.
+fn move_apart(places: &mut [(i32, i32)]) {
+    let wide = f64::from(FONT) * 1.3;
+    for _ in 0..100 {
+        for i in 1..places.len() {
+            for j in 0..i {
+                let [(x, y), (u, v)] = [places[i], places[j]];
+                let (mut across, mut down) = (f64::from(x - u), f64::from(y - v));
+                if (across, down) == (0.0, 0.0) {
+                    (across, down) = (i as f64, j as f64);
+                }
+                let away = across.hypot(down);
+                if away < wide {
+                    let by = |part: f64| (part / away * (wide - away) / 2.0).round() as i32;
+                    let (dx, dy) = (by(across), by(down));
+                    places[i] = (x + dx, y + dy);
+                    places[j] = (u - dx, v - dy);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_letters_do_not_hide_each_other() {
+        let mut places: Vec<(i32, i32)> = (0..10).map(|i| (400 + i % 3, 400 + i % 2)).collect();
+        move_apart(&mut places);
+        for (i, (x, y)) in places.iter().enumerate() {
+            for (u, v) in &places[..i] {
+                let away = f64::from(x - u).hypot(f64::from(y - v));
+                assert!(away > f64::from(FONT), "{away}");
+            }
+        }
+    }
 }

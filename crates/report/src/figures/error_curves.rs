@@ -6,7 +6,7 @@ use super::chart::{Curve, Style, data, over_epochs, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::Study;
-use crate::number::{self, in_a_row};
+use crate::number::{self, in_a_row, listed};
 use crate::provenance::Provenance;
 use crate::statistics::{Estimate, mean_interval};
 
@@ -89,9 +89,57 @@ fn description(study: &Study, curves: &[Curve]) -> Text {
         })
         .collect();
     text!(
-        "Mean test error after epoch {epochs}, lowest first: {ends}.",
-        "第 {epochs} 轮之后的平均测试误差，由低到高：{ends}。",
+        "{course}Mean test error after epoch {epochs}, lowest first: {ends}.",
+        "{course}第 {epochs} 轮之后的平均测试误差，由低到高：{ends}。",
+        course = course(curves),
         epochs = study.epochs(),
         ends = in_a_row(&ends),
     )
+}
+
+/// Which arm has the lowest mean, from which epoch to which.
+fn course(curves: &[Curve]) -> Text {
+    let last = curves.iter().map(|curve| curve.points.len()).min();
+    let mut turns: Vec<(usize, &Text)> = Vec::new();
+    for epoch in 1..last.unwrap_or(0) {
+        let at = |curve: &Curve| curve.points[epoch].1;
+        let lowest = curves.iter().min_by(|a, b| at(a).total_cmp(&at(b)));
+        let Some(lowest) = lowest.map(|curve| &curve.label) else {
+            continue;
+        };
+        if turns.last().is_none_or(|(_, label)| *label != lowest) {
+            turns.push((epoch, lowest));
+        }
+    }
+    match turns.as_slice() {
+        _ if curves.len() < 2 => Text::default(),
+        [] => Text::default(),
+        [(_, label)] => text!(
+            "{label} has the lowest mean after every epoch. ",
+            "每一轮之后 {label} 的均值都最低。",
+            label
+        ),
+        [(_, before), (epoch, label)] => text!(
+            "{label} has the lowest mean from epoch {epoch} on, before it {before}. ",
+            "从第 {epoch} 轮起 {label} 的均值最低，此前为 {before}。",
+            label,
+            epoch,
+            before,
+        ),
+        [.., (epoch, label)] => {
+            let mut taking: Vec<Text> = Vec::new();
+            for (_, one) in &turns {
+                if !taking.contains(one) {
+                    taking.push((*one).clone());
+                }
+            }
+            text!(
+                "{taking} take turns at the lowest mean, {label} has it from epoch {epoch} on. ",
+                "{taking} 轮流最低，从第 {epoch} 轮起为 {label}。",
+                taking = listed(&taking),
+                label,
+                epoch,
+            )
+        }
+    }
 }

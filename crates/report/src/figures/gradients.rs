@@ -48,7 +48,7 @@ pub(super) fn figure(
             arm: None,
             label: text!(
                 "root of K: above it, g decides",
-                "K 的平方根：其上由 g 决定"
+                "K 的平方根：高于此线时由 g 主导"
             ),
             style: Style::LIMIT,
             points: epochs.into_iter().map(|epoch| (epoch, root)).collect(),
@@ -90,7 +90,7 @@ fn layers(study: &Study, arm: &ArmRuns) -> Vec<Curve> {
             (!medians.is_empty()).then(|| Curve {
                 arm: None,
                 label: label(&study.protocol.layer_sizes, layer),
-                style: Style::of(layer),
+                style: Style::layer(layer, count),
                 points: medians
                     .iter()
                     .map(|(at, median, _)| (*at, *median))
@@ -157,13 +157,14 @@ fn description(layers: &[Curve], root: Option<f64>, divides_by_gradient: bool) -
     let slowed = 1.0 - 1.0 / (1.0 + ratio * ratio).sqrt();
     let meaning = if slowed < 0.01 {
         text!(
-            "so for most weights a rate divided by the root of K + g\u{b2} is a constant rate",
-            "因此对大多数连接权重而言，除以 K + g\u{b2} 平方根的学习率就是常数学习率"
+            "so for at least half of the weights of every layer, in these updates, a rate divided by \
+             the root of K + g\u{b2} is as good as constant",
+            "因此在这些更新中，对每层至少一半的连接权重而言，除以 K + g\u{b2} 平方根的学习率几乎是常数"
         )
     } else {
         text!(
-            "so the root of K + g\u{b2} changes the rate of many weights",
-            "因此 K + g\u{b2} 的平方根改变了许多连接权重的学习率"
+            "or more for half of the weights of that layer",
+            "该层一半的连接权重降低更多"
         )
     };
     let slowed = if slowed < 1e-4 {

@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::load::{Experiment, Study};
+use crate::load::{ArmRuns, Experiment, Study};
 use crate::number::slug;
 use crate::provenance::Provenance;
 use crate::tables::alike_in_cost;
@@ -223,10 +223,19 @@ fn rooflines(experiment: &Experiment) -> Result<Vec<Option<Figure>>> {
     alike.iter().map(figure).collect()
 }
 
-/// Arms that figures show, each name once.
+/// Arms that figures show, each name once; without a record there is nothing
+/// to show.
 fn arms(experiment: &Experiment) -> Value {
     let mut arms: Vec<Value> = Vec::new();
-    for arm in experiment.headline().flat_map(|study| &study.arms) {
+    let with_data = experiment.headline().flat_map(|study| {
+        let tuned = |arm: &&ArmRuns| {
+            let mut tuned = study.tuning.iter();
+            tuned.any(|tuned| tuned.tuned.arm == arm.arm.name && !tuned.runs().is_empty())
+        };
+        let run = |arm: &&ArmRuns| arm.runs.iter().any(|run| run.record.is_some());
+        study.arms.iter().filter(move |arm| run(arm) || tuned(arm))
+    });
+    for arm in with_data {
         if arms.iter().any(|seen| seen["name"] == arm.arm.name) {
             continue;
         }

@@ -119,7 +119,7 @@ fn roof(cost: &Cost) -> Text {
         "The whole line is the roof, what {what} reaches by itself: {bytes} GB/s and {operations} \
          billion operations a second, {how}. A mark above it kept part of its numbers in a cache \
          from one update to the next.",
-        "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations}×10⁹ 次运算，{how}。高于屋顶线的标记，\
+        "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations} 十亿次运算，{how}。高于屋顶线的标记，\
          其部分数据在两次更新之间留在缓存中。",
         what,
         bytes,

@@ -15,7 +15,7 @@ use crate::provenance::Provenance;
 use crate::statistics::{
     Estimate, MedianInterval, Survival, TimeToTarget, kaplan_meier, median_interval, share_interval,
 };
-use crate::tables::{target, times_to_target};
+use crate::tables::{standing, target, times_to_target};
 
 struct Row {
     arm: String,
@@ -61,21 +61,22 @@ pub(super) fn figure(
         ),
         caption: text!(
             "The target is a test error of {target}, the final median error of the worst arm \
-             ({worst}). Each strip, from 0 at its foot to all at its top, shows the share of the \
+             ({worst}){standing}. Each strip, from 0 at its foot to all at its top, shows the share of the \
              arm's seeds that have reached it by each epoch; shaded, Wilson's 95\u{202f}% interval \
              of that share. The mark below is the median epoch, the bar its interval between two \
              of the times, whatever their distribution; here it holds the median with a chance of \
              at least {coverage}. A run that never gets there is censored: it stays in the share, \
              and a bar that ends in an arrow goes on beyond the last epoch.",
-            "目标为测试误差 {target}，即最差方法（{worst}）最终误差的中位数。每个条带自底部（0）至顶部（全部），\
+            "目标为测试误差 {target}，即最差方法（{worst}）最终误差的中位数{standing}。每个条带自底部（0）至顶部（全部），\
              表示到各轮为止已达目标的随机种子所占比例；阴影为该比例的 Wilson 95\u{202f}% 置信区间。下方标记为\
              轮数的中位数，横条为其区间，取自两个次序统计量，与分布无关；此处以至少 {coverage} 的概率包含中位数。\
              始终未达目标的运行按删失处理：仍计入比例的分母；末端为箭头的横条延伸到最后一轮之后。",
             target = crate::number::error(target),
             worst,
+            standing = standing(study),
             coverage = bound(coverage),
         ),
-        description: description(&rows, study.epochs()),
+        description: description(&rows, study.epochs(), &bound(coverage)),
     };
     let draw = |width| draw(name, &rows, study.epochs(), width, provenance);
     let series = rows.iter().flat_map(series).collect();
@@ -140,7 +141,7 @@ fn median(row: &Row, epochs: u64) -> Text {
     text!("{median} ({ends})", "{median}（{ends}）", median, ends)
 }
 
-fn description(rows: &[Row], epochs: u64) -> Text {
+fn description(rows: &[Row], epochs: u64, coverage: &str) -> Text {
     let medians: Vec<Text> = rows
         .iter()
         .map(|row| {
@@ -155,7 +156,7 @@ fn description(rows: &[Row], epochs: u64) -> Text {
             let (label, never, n) = (&row.label, row.survival.censored, row.survival.n);
             text!(
                 "{label} {never} of {n}",
-                "{label} {n} 中 {never} 次",
+                "{label} {n} 次中有 {never} 次",
                 label,
                 never,
                 n
@@ -171,8 +172,9 @@ fn description(rows: &[Row], epochs: u64) -> Text {
         ),
     };
     text!(
-        "Median epochs to the target: {medians}.{late}",
-        "达到目标所需轮数的中位数：{medians}。{late}",
+        "Median epochs to the target, with {coverage} intervals: {medians}.{late}",
+        "达到目标所需轮数的中位数，附 {coverage} 区间：{medians}。{late}",
+        coverage,
         medians = in_a_row(&medians),
         late,
     )

@@ -149,7 +149,7 @@ fn description(panels: &[Panel]) -> Text {
                 "{label} at {rate} ({error})",
                 "{label} 取 {rate}（{error}）",
                 label = &panel.label,
-                rate = number::significant(*rate),
+                rate = number::exact(*rate),
                 error = number::error(tried.error()?),
             ))
         })
@@ -221,7 +221,7 @@ fn draw_panel(
         let radius = 5 * PX;
         let runs = panel.runs.get(index).into_iter().flatten();
         let runs = provenance.places(runs);
-        let rate_is = format!("learning rate={}", number::significant(*rate));
+        let rate_is = format!("learning rate={}", number::exact(*rate));
         let point = |error: f64| format!("{rate_is};validation error={}", number::error(error));
         match tried {
             Tried::Completed(error) => {

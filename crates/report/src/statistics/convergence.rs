@@ -25,7 +25,8 @@ pub struct TimeToTarget {
 /// What is known of the time to a target over runs of which some are censored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Survival {
-    /// Median time; `None` where it is later than was looked.
+    /// Median time, the first by which at least half are there; `None` where
+    /// it is later than was looked.
     pub median: Option<f64>,
     /// Mean of the time or the horizon, whichever comes first; `None` where a
     /// censored run was the last and left before the horizon.
@@ -41,9 +42,9 @@ pub struct Survival {
 ///
 /// At each time at which d of the r runs still watched get there, the share S
 /// falls by the factor 1 - d/r; a run censored at that time still counts among
-/// the r. The median is where S falls below one half or, where S rests on one
-/// half, the middle of that rest, which is the ordinary median where no run is
-/// censored. The restricted mean is the area under S from 0 to `horizon`
+/// the r. The median is the first time at which S is one half or less, the usual
+/// definition: of an even number of runs, none censored, that is the lower of
+/// the two in the middle. The restricted mean is the area under S from 0 to `horizon`
 /// (Royston and Parmar 2013): arms are comparable at the same horizon only.
 ///
 /// `None` without runs, with a time that is negative or not finite, and where
@@ -58,7 +59,7 @@ pub fn kaplan_meier(times: &[TimeToTarget], horizon: f64) -> Option<Survival> {
 
     let (mut watched, mut share) = (sorted.len(), 1.0);
     let (mut last, mut area) = (0.0_f64, 0.0);
-    let (mut at_most_half, mut below_half) = (None, None);
+    let mut median = None;
     for together in sorted.chunk_by(|a, b| a.at == b.at) {
         let now = together[0].at;
         area += share * (now.min(horizon) - last.min(horizon));
@@ -68,17 +69,12 @@ pub fn kaplan_meier(times: &[TimeToTarget], horizon: f64) -> Option<Survival> {
         last = now;
         // A product of fractions meets one half up to its last bits.
         if share <= 0.5 + 1e-12 {
-            at_most_half = at_most_half.or(Some(now));
-        }
-        if share < 0.5 - 1e-12 {
-            below_half = below_half.or(Some(now));
+            median = median.or(Some(now));
         }
     }
     let known_to_horizon = last >= horizon || share == 0.0;
     Some(Survival {
-        median: at_most_half
-            .zip(below_half)
-            .map(|(from, to)| f64::midpoint(from, to)),
+        median,
         restricted_mean: known_to_horizon.then_some(area),
         n: times.len(),
         censored: times.iter().filter(|t| !t.reached).count(),

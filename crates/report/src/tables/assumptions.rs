@@ -2,8 +2,8 @@ use adamix_record::{Role, Text, text};
 use serde_json::Value;
 
 use super::{Table, words};
-use crate::load::{Experiment, Study};
-use crate::number::{in_a_row, significant};
+use crate::load::{ArmRuns, Experiment, Study};
+use crate::number::{exact, in_a_row};
 
 /// One detail: its name, what was run, all readings, how sure it is.
 type Row = [Text; 4];
@@ -94,7 +94,7 @@ fn rows(study: &Study) -> Vec<Row> {
         let kind = schedule["kind"].as_str().unwrap_or_default();
         add(
             text!("AdaMix, rate of the biases", "AdaMix，偏置的学习率"),
-            bias_reading(biases) + mark(kind == "power", "B1"),
+            bias_reading(study, arm) + mark(kind == "power", "B1"),
             text!(
                 "B1 power; B2 exponential; B3 their product; B4 power-exponential u(t)^v(t)",
                 "B1 幂型；B2 指数型；B3 两者之积；B4 幂指数函数 u(t)^v(t)"
@@ -119,18 +119,26 @@ fn rows(study: &Study) -> Vec<Row> {
             formulas(),
         );
     }
-    let constants: Vec<(f64, &Text)> = study
+    let constants: Vec<(f64, &ArmRuns)> = study
         .arms
         .iter()
-        .filter_map(|arm| Some((arm.arm.weights["k"].as_f64()?, arm.label())))
+        .filter_map(|arm| Some((arm.arm.weights["k"].as_f64()?, arm)))
         .collect();
     if !constants.is_empty() {
-        let all_one = constants.iter().all(|(k, _)| *k == 1.0);
+        let fixed = |arm| !searched(study, arm, "k");
+        let all_one = constants.iter().all(|(k, arm)| *k == 1.0 && fixed(arm));
         let constants: Vec<Text> = constants
             .iter()
-            .map(|(k, label)| {
-                let k = significant(*k);
-                text!("{k} for {label}", "{label} 取 {k}", k, label)
+            .map(|(k, arm)| {
+                let label = arm.label();
+                match fixed(arm) {
+                    true => text!("{k} for {label}", "{label} 取 {k}", k = exact(*k), label),
+                    false => text!(
+                        "tuned, not yet chosen, for {label}",
+                        "{label} 待调优选定",
+                        label
+                    ),
+                }
             })
             .collect();
         let default = match all_one {
@@ -140,7 +148,7 @@ fn rows(study: &Study) -> Vec<Row> {
         add(
             "K".into(),
             in_a_row(&constants) + default,
-            "1; 0.01; 0.0001; 0.000001".into(),
+            text!("1; 0.01; 0.0001; 0.000001", "1；0.01；0.0001；0.000001"),
             text!(
                 "K = 1 is in Senior et al. 2013 (second-hand); the paper's own value is not known.",
                 "Senior 等 2013 取 K = 1（二手）；论文自己的取值未知。"
@@ -247,14 +255,24 @@ fn weight_reading(rule: &str) -> Text {
     }
 }
 
-fn bias_reading(biases: &Value) -> Text {
-    let schedule = &biases["schedule"];
-    let number = |key: &str| {
-        schedule[key]
-            .as_f64()
-            .map_or_else(|| "?".into(), significant)
+/// Whether a setting of the arm is still searched, so that its value in the
+/// plan only holds the place.
+fn searched(study: &Study, arm: &ArmRuns, name: &str) -> bool {
+    let tried = study.in_tuning(arm);
+    tried.is_some_and(|tried| tried.tuned.axes.iter().any(|axis| axis.name == name))
+}
+
+fn bias_reading(study: &Study, arm: &ArmRuns) -> Text {
+    let schedule = &arm.arm.biases["schedule"];
+    let number = |key: &str, symbol: &str| match schedule[key].as_f64() {
+        Some(value) if !searched(study, arm, key) => exact(value),
+        _ => symbol.to_owned(),
     };
-    let (eta, r, c) = (number("learning-rate"), number("r"), number("c"));
+    let (eta, r, c) = (
+        number("learning-rate", "eta"),
+        number("r", "r"),
+        number("c", "c"),
+    );
     match schedule["kind"].as_str().unwrap_or_default() {
         "power" => text!(
             "B1: power, {eta} (1 + t/r)^\u{2212}{c}, r = {r} epochs",

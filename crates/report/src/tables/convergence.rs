@@ -15,26 +15,27 @@ pub(crate) fn convergence(study: &Study) -> Option<Table> {
         text!(
             "Mean test error over epochs 1 to {epochs} (the area under the error curve), with its \
              95\u{202f}% Student interval; and epochs until the test error is at most {target}, \
-             the final median error of the worst arm ({worst}). A run that never gets there is \
+             the final median error of the worst arm ({worst}){standing}. A run that never gets there is \
              censored: it counts as later than {epochs}, and is not dropped. The median is Kaplan \
              and Meier's; the restricted mean takes a run that is later as {epochs}. Seconds are \
              the median of the epochs times the updates of an epoch times the median time of a \
              training step.",
             "第 1 至 {epochs} 轮测试误差的均值（误差曲线下面积），附 95\u{202f}% Student 置信区间；\
-             以及测试误差降至 {target} 以下（含）所需的轮数，该目标取最差方法（{worst}）最终误差的中位数。\
+             以及测试误差降至 {target} 以下（含）所需的轮数，该目标取最差方法（{worst}）最终误差的中位数{standing}。\
              始终未达到目标的运行按删失处理：记为晚于第 {epochs} 轮，不予剔除。中位数按 Kaplan-Meier \
-             估计；限制平均把更晚的运行计为 {epochs} 轮。秒数为轮数的中位数乘以每轮更新次数再乘以一个训练步用时的中位数。",
+             估计；限制均值把更晚的运行计为 {epochs} 轮。秒数为轮数的中位数乘以每轮更新次数再乘以一个训练步用时的中位数。",
             epochs,
             target = error(target),
             worst,
+            standing = standing(study),
         ),
         vec![
             arm_column(),
             numbers(text!("mean test error over epochs", "各轮平均测试误差")),
             numbers("n"),
-            numbers(text!("median epochs to target", "达标轮数中位数")),
-            numbers(text!("restricted mean", "限制平均")),
-            numbers(text!("fewest to most", "最少至最多")),
+            numbers(text!("median to target (epochs)", "达标中位数（轮）")),
+            numbers(text!("restricted mean (epochs)", "限制均值（轮）")),
+            numbers(text!("range over the seeds (epochs)", "各种子的范围（轮）")),
             numbers(text!("censored", "删失")),
             numbers(text!("seconds to target", "达标秒数")),
         ],
@@ -58,6 +59,23 @@ pub(crate) fn target(study: &Study) -> Option<(f64, &Text)> {
     medians
         .filter(|(median, _)| *median < lost)
         .max_by(|a, b| a.0.total_cmp(&b.0))
+}
+
+/// What is to be known of the target, to stand behind it.
+pub(crate) fn standing(study: &Study) -> Text {
+    let half = text!(
+        ", which about half of that arm's own runs reach by its construction",
+        "，按其定义，该方法自身约有一半的运行会达到"
+    );
+    match study.runs().all(|run| run.state.has_ended()) {
+        true => half,
+        false => {
+            half + text!(
+                "; it is provisional until all planned runs have ended",
+                "；在计划的运行全部结束之前它是暂定的"
+            )
+        }
+    }
 }
 
 /// Epochs to the target of every run that counts, in the order of the seeds.
@@ -121,7 +139,7 @@ fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<Cell> {
                 values: vec![censored as f64],
                 ..text!(
                     "{censored} of {runs}",
-                    "{runs} 中 {censored} 次",
+                    "{runs}中有 {censored} 次",
                     censored,
                     runs
                 )

@@ -10,6 +10,12 @@ use crate::statistics::{
 };
 use crate::verdict::seeds_needed;
 
+/// Of so many values an exact test can give a p value below 0.05: the least is
+/// two of 2^n signs.
+const FEWEST_TO_TEST: usize = 6;
+/// So many values tell their spread well enough to plan on it.
+const FEWEST_TO_PLAN: usize = 5;
+
 /// AdaMix beside one other arm.
 struct Compared<'a> {
     other: &'a ArmRuns,
@@ -69,7 +75,11 @@ pub(crate) fn differences(
             "差值（{level}）",
             level = bound(level)
         )),
-        numbers(bound(contradicting)),
+        numbers(text!(
+            "{level} interval",
+            "{level} 置信区间",
+            level = bound(contradicting)
+        )),
         numbers(of_level("bootstrap-t")),
         numbers(of_level("BCa")),
         numbers(text!("sign-flip p", "符号翻转 p")),
@@ -103,11 +113,15 @@ pub(crate) fn differences(
         of_protocol(stem, &study.protocol),
         text!(
             "{measure} of {ours} minus that of the other arm, seed by seed, relative to the other \
-             arm's mean; below 0 AdaMix is lower.",
+             arm's mean; below 0 AdaMix is lower. No p value is given below {tested} seeds, where \
+             none can fall below 0.05, and no number of seeds to decide below {planned}.",
             "{ours} 的{measure}减去另一方法的，按随机种子逐一配对，相对于另一方法的均值；小于 0 表示 \
-             AdaMix 更低。",
+             AdaMix 更低。随机种子不足 {tested} 个时不给出 p 值（此时 p 值不可能低于 0.05），不足 {planned} \
+             个时不给出判定所需种子数。",
             measure,
             ours = ours.label(),
+            tested = FEWEST_TO_TEST,
+            planned = FEWEST_TO_PLAN,
         ),
         columns,
     );
@@ -136,14 +150,18 @@ pub(crate) fn differences(
             Cell::whole(values.len()).of(&runs),
         ];
         if let Some(claim) = claim {
-            let seeds = seeds_needed(claim, &compared.difference);
+            // Never fewer than the rule asks for; a spread from fewer than
+            // five seeds is no base to plan on.
+            let seeds = seeds_needed(claim, &compared.difference)
+                .filter(|_| values.len() >= FEWEST_TO_PLAN)
+                .map(|seeds| seeds.max(claim.fewest_seeds));
             row.push(or_nothing(seeds.map(|seeds| Cell {
                 values: vec![seeds as f64],
                 ..grouped(seeds as u64).into()
             })));
         }
         row.push(match compared.named {
-            true => text!("named by the claim", "主张所指").into(),
+            true => text!("named by the claim", "主张中指明").into(),
             false => text!("exploratory", "探索性").into(),
         });
         table.rows.push(row);
@@ -154,6 +172,7 @@ pub(crate) fn differences(
 /// The p value of every comparison; those that no claim names are
 /// Holm-adjusted among themselves.
 fn adjusted(compared: &[Compared<'_>], test: fn(&[f64]) -> Option<f64>) -> Vec<Option<f64>> {
+    let test = |values: &[f64]| test(values).filter(|_| values.len() >= FEWEST_TO_TEST);
     let exploratory = compared.iter().filter(|c| !c.named);
     let family: Vec<f64> = exploratory
         .filter_map(|c| test(&c.difference.values))

@@ -16,7 +16,7 @@ mod tuning;
 
 pub(crate) use ablation::ablation;
 pub(crate) use assumptions::assumptions;
-pub(crate) use convergence::{convergence, target, times_to_target};
+pub(crate) use convergence::{convergence, standing, target, times_to_target};
 pub(crate) use cost::{alike_in_cost, costs, declared, disagreements, measured};
 pub(crate) use coverage::coverage;
 pub(crate) use curves::curves;
@@ -66,7 +66,8 @@ pub(crate) struct Cell {
     pub(crate) runs: Vec<RunId>,
     /// The file or publication behind them, where it is no run.
     pub(crate) source: Option<&'static str>,
-    /// Id of the element of the page that it points at.
+    /// Address from the page that it points at: a file, or `#` and the id of
+    /// an element.
     pub(crate) place: Option<String>,
 }
 
@@ -159,4 +160,4 @@ fn arm_column() -> Column {
 }
 
 /// What stands where there is nothing to tell.
-const NOTHING: &str = "\u{2013}";
+pub(crate) const NOTHING: &str = "\u{2013}";

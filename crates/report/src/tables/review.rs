@@ -1,13 +1,15 @@
 //! What reviewers ask: the machine-learning reproducibility checklist and the
 //! evidence for the ACM's badges, answered from the records.
 
-use adamix_record::{Text, text};
+use std::collections::BTreeMap;
+
+use adamix_record::{RunId, Text, text};
 
 use super::{Cell, Table, words};
 use crate::findings::findings;
 use crate::load::{Experiment, State, Study};
 use crate::number::{
-    RECORD, count, grouped, in_a_row, interval, listed, one_by_one, significant, slug,
+    ARM, RECORD, count, grouped, in_a_row, interval, listed, one_by_one, significant, slug,
 };
 use crate::page::runs_line;
 use crate::statistics::mean_interval;
@@ -50,6 +52,7 @@ impl Answer {
 /// words and in its order.
 pub(crate) fn checklist(experiment: &Experiment) -> Table {
     let mut items = Items::new(
+        experiment,
         "checklist",
         text!(
             "The machine-learning reproducibility checklist (Pineau et al., version 2.0, as used \
@@ -100,7 +103,10 @@ fn algorithms(experiment: &Experiment, items: &mut Items) {
                  is measured, for this network. Sample size is not varied.",
                 "一次更新的算术运算、状态字节与读写字节已计数，用时已实测，均就本网络而言。未改变样本量。"
             ),
-            false => text!("cost.json is missing.", "缺少 cost.json。"),
+            false => text!(
+                "The time of an update is not measured yet: there is no file cost.json.",
+                "一次更新的用时尚未测得：尚无文件 cost.json。"
+            ),
         },
         "cost",
     );
@@ -299,6 +305,10 @@ fn code(experiment: &Experiment, items: &mut Items) {
 
 fn results(experiment: &Experiment, items: &mut Items) {
     let tuned: Vec<&Study> = experiment.studies.iter().filter(|s| s.is_tuned()).collect();
+    let choosing = tuned
+        .iter()
+        .flat_map(|study| study.arms.iter().filter_map(|arm| study.in_tuning(arm)))
+        .count();
     let place = match tuned.iter().find(|study| study.is_headline()) {
         Some(study) => format!("protocol-{}", slug(&study.protocol.name)),
         None => "records".to_owned(),
@@ -308,7 +318,10 @@ fn results(experiment: &Experiment, items: &mut Items) {
             "Results: range of hyper-parameters, how they were chosen, final values",
             "结果：超参数范围、选择方法与最终取值"
         ),
-        Answer::Yes,
+        match choosing {
+            0 => Answer::Yes,
+            _ => Answer::InPart,
+        },
         match tuned.len() {
             0 => text!(
                 "Nothing was tuned: the experiment file gives every value. They stand under \
@@ -316,11 +329,22 @@ fn results(experiment: &Experiment, items: &mut Items) {
                 "未作调优：全部取值由实验文件给出，见“设置”。"
             ),
             n => text!(
-                "In {n} of {all} protocols settings were tuned; tables and figures there give the \
-                 candidates, the rule and the choice. Final values stand under Settings.",
-                "{all} 个方案中有 {n} 个经过调优；其图表给出候选设置、规则与选择结果。最终取值见“设置”。",
+                "In {n} of {all} protocols settings are tuned; tables and figures there give the \
+                 candidates and the rule.{choice}",
+                "{all} 个方案中有 {n} 个需要调优；其图表给出候选设置与规则。{choice}",
                 n,
                 all = experiment.studies.len(),
+                choice = match choosing {
+                    0 => text!(
+                        " All are chosen; the values stand under Settings.",
+                        "均已选定，取值见“设置”。"
+                    ),
+                    n => text!(
+                        " Not yet chosen: the settings of {arms}.",
+                        "尚未选定：{arms}的设置。",
+                        arms = count(n, ARM)
+                    ),
+                },
             ),
         },
         &place,
@@ -353,19 +377,33 @@ fn results(experiment: &Experiment, items: &mut Items) {
         || "records".to_owned(),
         |study| format!("protocol-{}", slug(&study.protocol.name)),
     );
-    let fewest = experiment.deciding().map(|s| s.protocol.seeds.len()).min();
+    let arms = || {
+        experiment
+            .deciding()
+            .flat_map(|study| study.arms.iter().map(move |a| (study, a)))
+    };
+    let ended = || arms().map(|(study, arm)| study.final_errors(arm).len());
+    let (fewest, most) = (ended().min(), ended().max().unwrap_or(0));
+    let all =
+        arms().all(|(study, arm)| study.final_errors(arm).len() == study.protocol.seeds.len());
     items.add(
         text!(
             "Results: central tendency and variation",
             "结果：集中趋势与离散程度"
         ),
-        Answer::given(deciding.is_some()),
         match fewest {
-            Some(seeds) => text!(
-                "Means with 95\u{202f}% intervals over at least {seeds} planned seeds; differences \
-                 paired by seed, with their number beside each.",
-                "均值附 95\u{202f}% 置信区间，每个方案至少计划 {seeds} 个随机种子；差值按随机种子配对，并列出其数目。",
-                seeds,
+            Some(2..) if all => Answer::Yes,
+            Some(_) if most > 0 => Answer::InPart,
+            _ => Answer::No,
+        },
+        match fewest {
+            Some(fewest) => text!(
+                "Means with 95\u{202f}% intervals over the seeds that have ended: {fewest} to {most} \
+                 an arm; differences paired by seed, with their number beside each.",
+                "均值附 95\u{202f}% 置信区间，取自已结束的随机种子，每种方法 {fewest} 至 {most} 个；差值按随机种子\
+                 配对，并列出其数目。",
+                fewest,
+                most,
             ),
             None => text!(
                 "No protocol holds the arms that a claim compares.",
@@ -455,6 +493,7 @@ fn runtime(experiment: &Experiment) -> (Answer, Text) {
 /// Evidence for each of the badges of the ACM, version 1.1.
 pub(crate) fn artifacts(experiment: &Experiment) -> Table {
     let mut items = Items::new(
+        experiment,
         "artifacts",
         text!(
             "Evidence that this report gives for each badge of the ACM's artifact review (version \
@@ -476,12 +515,10 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
         ),
         "cite",
     );
-    let runs: Vec<&crate::load::Run> = experiment
-        .studies
-        .iter()
-        .flat_map(Study::all_runs)
-        .collect();
-    let with_record = runs.iter().filter(|run| run.record.is_some()).count();
+    // A run that protocols share counts once.
+    let runs = experiment.studies.iter().flat_map(Study::all_runs);
+    let runs: BTreeMap<&RunId, bool> = runs.map(|run| (&run.id, run.record.is_some())).collect();
+    let with_record = runs.values().filter(|there| **there).count();
     items.add(
         text!(
             "Artifacts Evaluated \u{2013} Functional",
@@ -564,10 +601,13 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
 struct Items {
     table: Table,
     write: fn(Answer) -> Text,
+    /// Ids of the sections of protocols, with their titles.
+    protocols: Vec<(String, Text)>,
 }
 
 impl Items {
     fn new(
+        experiment: &Experiment,
         name: &str,
         caption: Text,
         [item, answer]: [Text; 2],
@@ -582,6 +622,31 @@ impl Items {
         Self {
             table: Table::new(name, caption, columns),
             write,
+            protocols: experiment
+                .headline()
+                .map(|study| {
+                    let id = format!("protocol-{}", slug(&study.protocol.name));
+                    (id, study.label().clone())
+                })
+                .collect(),
+        }
+    }
+
+    /// What stands above the element of the page with this id.
+    fn title(&self, place: &str) -> Text {
+        match place {
+            "table-assumptions" => text!("Assumptions", "假设"),
+            "table-environments" => text!("Machines and programs", "机器与程序"),
+            "table-runs" => text!("Runs", "运行"),
+            "verdicts" => text!("The claims", "主张"),
+            "cost" => text!("Cost of an update", "一次更新的开销"),
+            "method" => text!("Method", "统计方法"),
+            "cite" => text!("Cite this report", "引用本报告"),
+            protocol => {
+                let named = |(name, _): &&(String, Text)| name == protocol;
+                let found = self.protocols.iter().find(named);
+                found.map_or_else(|| text!("Records", "记录"), |(_, label)| label.clone())
+            }
         }
     }
 
@@ -592,8 +657,8 @@ impl Items {
             (self.write)(answer).into(),
             evidence.into(),
             Cell {
-                place: Some(place.to_owned()),
-                ..format!("#{place}").into()
+                place: Some(format!("#{place}")),
+                ..self.title(place).into()
             },
         ]);
     }

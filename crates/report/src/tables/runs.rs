@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use adamix_record::{RunId, Text, text};
+use adamix_record::{Environment, RunId, Text, text};
 
 use super::{Cell, Column, NOTHING, Table, arm_column, numbers, words};
 use crate::load::{Experiment, Run, State, Study};
@@ -63,6 +63,9 @@ pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
     })
 }
 
+/// Runs whose records are links; more of them would make the page too large.
+const MOST_LINKED: usize = 2000;
+
 /// Rows in the order of the plan, each run once.
 #[derive(Default)]
 struct Rows<'a> {
@@ -87,6 +90,9 @@ impl<'a> Rows<'a> {
     fn table(mut self, name: &str, caption: Text, figure: Text) -> Table {
         for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
             self.rows[*place][0].text += text!(" (and {more} more)", "（另有 {more} 处）", more);
+        }
+        if self.rows.len() > MOST_LINKED {
+            self.rows.iter_mut().flatten().for_each(|c| c.place = None);
         }
         let mut table = Table::new(name, caption, columns(figure));
         table.rows = self.rows;
@@ -160,30 +166,16 @@ fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) ->
         run.id.as_str().into(),
         state(study, &run.state, planned).into(),
         Cell::or_nothing(last.map(|last| Cell::number(last, error))),
-        run.file().map_or_else(|| NOTHING.into(), Cell::from),
+        Cell::or_nothing(run.file().map(|file| Cell {
+            place: Some(file.clone()),
+            ..file.into()
+        })),
     ]
 }
 
-/// Every machine and program that wrote records, and the one that was timed.
+/// Every machine and program that wrote records, and the one that was timed: a
+/// column each.
 pub(crate) fn environments(experiment: &Experiment) -> Table {
-    let mut table = Table::new(
-        "environments",
-        text!("Where the records were written.", "各份记录的产生环境。"),
-        vec![
-            words(text!("for", "对象")),
-            words("adamix"),
-            words(text!("commit", "提交（commit）")),
-            words(text!("compiler", "编译器")),
-            words(text!("features", "编译特性")),
-            words(text!("platform", "平台")),
-            words(text!("processor", "处理器")),
-            numbers(text!("cores", "核心数")),
-            words(text!("GPU (graphics processor)", "GPU（图形处理器）")),
-            words(text!("matrix kernel", "矩阵内核")),
-            numbers(text!("jobs", "并行任务数")),
-            words("Cargo.lock SHA-256"),
-        ],
-    );
     let records = experiment
         .environments()
         .into_iter()
@@ -192,34 +184,56 @@ pub(crate) fn environments(experiment: &Experiment) -> Table {
         .cost
         .iter()
         .map(|cost| (Text::same("cost.json"), &cost.environment, NOTHING));
+    let all: Vec<(Text, &Environment, &str)> = records.chain(timed).collect();
     let none = || text!("none", "无");
-    for (what, e, kernel) in records.chain(timed) {
-        let commit = match &e.commit {
-            Some(commit) => Text::same(commit.as_str()),
-            None => text!("unknown", "未知"),
-        };
-        let commit = match e.dirty {
-            true => text!("{commit}, with changes", "{commit}，有未提交的改动", commit),
-            false => commit,
-        };
-        table.rows.push(vec![
-            what.into(),
-            e.version.as_str().into(),
-            commit.into(),
-            e.rustc.as_str().into(),
-            if e.features.is_empty() {
-                none().into()
-            } else {
-                e.features.join(", ").into()
+    let same = |text: &str| Cell::from(text);
+    type Write<'a> = &'a dyn Fn(&Environment, &str) -> Cell;
+    let rows: [(Text, Write<'_>); 11] = [
+        ("adamix".into(), &|e, _| same(&e.version)),
+        (text!("commit", "提交（commit）"), &|e, _| {
+            let commit = match &e.commit {
+                Some(commit) => Text::same(commit.as_str()),
+                None => text!("unknown", "未知"),
+            };
+            match e.dirty {
+                true => text!("{commit}, with changes", "{commit}，有未提交的改动", commit).into(),
+                false => commit.into(),
+            }
+        }),
+        (text!("compiler", "编译器"), &|e, _| same(&e.rustc)),
+        (
+            text!("features", "编译特性"),
+            &|e, _| match e.features.is_empty() {
+                true => none().into(),
+                false => e.features.join(" ").into(),
             },
-            e.platform.as_str().into(),
-            e.processor.as_str().into(),
-            Cell::whole(e.cores),
-            e.gpu.as_deref().map_or_else(none, Text::same).into(),
-            kernel.into(),
-            Cell::whole(e.jobs),
-            e.lock_sha256.as_str().into(),
-        ]);
+        ),
+        (text!("platform", "平台"), &|e, _| same(&e.platform)),
+        (text!("processor", "处理器"), &|e, _| same(&e.processor)),
+        (text!("cores", "核心数"), &|e, _| Cell::whole(e.cores)),
+        (
+            text!("GPU (graphics processor)", "GPU（图形处理器）"),
+            &|e, _| e.gpu.as_deref().map_or_else(none, Text::same).into(),
+        ),
+        (text!("matrix kernel", "矩阵内核"), &|_, kernel| {
+            same(kernel)
+        }),
+        (text!("jobs", "并行任务数"), &|e, _| {
+            Cell::whole(e.jobs)
+        }),
+        ("Cargo.lock SHA-256".into(), &|e, _| same(&e.lock_sha256)),
+    ];
+    let mut columns = vec![words(text!("written by", "写入环境"))];
+    columns.extend(all.iter().map(|(what, ..)| words(what)));
+    let mut table = Table::new(
+        "environments",
+        text!("Where the records were written.", "各份记录的产生环境。"),
+        columns,
+    );
+    for (name, write) in rows {
+        let mut row = vec![name.into()];
+        row.extend(all.iter().map(|(_, e, kernel)| write(e, kernel)));
+        table.rows.push(row);
     }
     table
 }

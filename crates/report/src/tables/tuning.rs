@@ -2,9 +2,10 @@ use adamix_record::{Axis, Text, Tuning, text};
 
 use super::{Cell, Table, arm_column, numbers, of_protocol, words};
 use crate::load::{Study, TuningRuns};
-use crate::number::significant;
-use crate::number::{CANDIDATE, EPOCH, count, error, grouped, in_a_row, listed, one_by_one, range};
-use crate::tuning::meaning_of_rate;
+use crate::number::{
+    CANDIDATE, EPOCH, count, error, exact, grouped, in_a_row, listed, one_by_one, range,
+};
+use crate::tuning::{axis_name, meaning_of_rate, progress};
 
 /// What was searched for each arm and what was chosen; `None` where nothing
 /// is tuned.
@@ -30,12 +31,15 @@ pub(crate) fn tuning(study: &Study) -> Option<Table> {
         let candidate = chosen.and_then(|index| arm.tuned.candidates.get(index));
         let values = candidate.map(|candidate| {
             let axes = arm.tuned.axes.iter().zip(&candidate.values);
-            let values: Vec<String> = axes
-                .map(|(axis, value)| format!("{} {}", axis.name, significant(*value)))
+            let values: Vec<Text> = axes
+                .map(|(axis, value)| {
+                    let (name, value) = (axis_name(axis), exact(*value));
+                    text!("{name} {value}", "{name} {value}", name, value)
+                })
                 .collect();
             Cell {
                 values: candidate.values.clone(),
-                ..values.join(", ").into()
+                ..in_a_row(&values).into()
             }
         });
         let all = arm.candidates.iter().flatten().map(|run| run.id.clone());
@@ -50,7 +54,7 @@ pub(crate) fn tuning(study: &Study) -> Option<Table> {
             searched(&arm.tuned.axes).into(),
             Cell::from(candidates(arm)).of(&all),
             values
-                .unwrap_or_else(|| text!("still in tuning", "仍在调优").into())
+                .unwrap_or_else(|| progress(arm.candidates.iter().flatten()).into())
                 .of(&all),
             or_nothing(found.map(|found| Cell::number(found, error).of(&behind))),
             or_nothing(candidate.map(|candidate| edges(arm, &candidate.values).into())),
@@ -74,10 +78,10 @@ fn caption(tuning: &Tuning) -> Text {
         })
         .collect();
     text!(
-        "How the settings of each arm were chosen: by the mean validation error over the tuning \
-         seeds {seeds}, ranked after {rungs}. Every arm had {candidates} to try. Training saw the \
+        "How the settings of each arm are chosen: by the mean validation error over the tuning \
+         seeds {seeds}, ranked after {rungs}. Every arm has {candidates} to try. Training sees the \
          first {training} training images, the validation images are the {validation} behind \
-         them; no test image was seen. Edge: the value chosen is the first or last of its grid, \
+         them; no test image is seen. Edge: the value chosen is the first or last of its grid, \
          so a better one may lie beyond.",
         "各方法的设置如何选定：按调优种子 {seeds} 上的平均验证误差，在 {rungs}之后排序。每种方法可试 \
          {candidates}。训练只用前 {training} 幅训练图像，其后的 {validation} 幅作验证图像，未使用任何\
@@ -94,7 +98,7 @@ fn searched(axes: &[Axis]) -> Text {
     let axes: Vec<Text> = axes
         .iter()
         .map(|axis| {
-            let values: Vec<Text> = axis.values.iter().map(|v| significant(*v).into()).collect();
+            let values: Vec<Text> = axis.values.iter().map(|v| exact(*v).into()).collect();
             let values = match values.as_slice() {
                 [first, .., last] if !axis.grid => {
                     let range = range(first, last);
@@ -105,7 +109,7 @@ fn searched(axes: &[Axis]) -> Text {
             text!(
                 "{name}: {values}",
                 "{name}：{values}",
-                name = axis.name,
+                name = axis_name(axis),
                 values
             )
         })
@@ -151,7 +155,7 @@ fn edges(arm: &TuningRuns, chosen: &[f64]) -> Text {
                 (true, false) => Text::default(),
                 (false, _) => text!(", an axis that is not extended", "，该轴不扩展"),
             };
-            let name = &axis.name;
+            let name = axis_name(axis);
             Some(text!(
                 "{name}, the {end}{whether}",
                 "{name}，{end}{whether}",

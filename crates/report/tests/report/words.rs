@@ -354,9 +354,51 @@ fn a_search_that_is_no_grid_has_no_edge_and_no_line() {
     adamix_record::write_json(&folder.path().join("plan.json"), &plan).unwrap();
     let page = render(folder.path()).unwrap().html;
     let text = text_between(&page, "<figcaption id=\"table-tuning", "</figure>");
-    assert!(text.contains("learning-rate: 0.003 to 1, drawn"), "{text}");
+    assert!(text.contains("learning rate: 0.003 to 1, drawn"), "{text}");
     assert!(text.contains("10, and 2 of an extension"), "{text}");
     assert!(text.contains("no, after an extension"), "{text}");
+}
+
+/// A grid up to 0.9999 is no grid up to 1.
+#[test]
+fn distinct_settings_stay_distinct() {
+    let tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.3);
+    let study = MadeUp::of(vec![tuned]);
+    let folder = study.write();
+    let mut plan = study.plan();
+    for arm in &mut plan.protocols[0].tuning.as_mut().unwrap().arms {
+        arm.axes[1].values = vec![0.999, 0.9999, 0.99999, 1.0];
+    }
+    adamix_record::write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let page = render(folder.path()).unwrap().html;
+    assert!(page.contains("K: 0.999, 0.9999, 0.99999, 1"));
+}
+
+/// What has not begun is not told as if it had.
+#[test]
+fn a_protocol_that_has_not_begun_takes_one_line() {
+    let common = MadeUpProtocol::new("common", "Common protocol", 10, 4.3);
+    let mut tuned = MadeUpProtocol::tuned("tuned", "Tuned protocol", 10, 4.5);
+    (tuned.run, tuned.chosen) = (false, false);
+    let report = render(MadeUp::of(vec![common, tuned]).write().path()).unwrap();
+    let page = only("en", &report.html);
+    assert!(!page.contains("being tuned"));
+    let claims = text_between(&report.html, "<table class=\"claims\"", "</table>");
+    assert!(!claims.contains("Tuned protocol"), "{claims}");
+    let own = text_between(&report.html, "<section id=\"protocol-tuned\"", "</section>");
+    assert!(own.contains("Nothing to show yet: "), "{own}");
+    assert!(!own.contains("Final errors"), "{own}");
+    let assumed = text_between(&report.html, "<h2 id=\"assumptions-heading\"", "</section>");
+    assert!(
+        assumed.contains("tuned, not yet chosen, for AdaGrad"),
+        "{assumed}"
+    );
+    let settings = text_between(
+        &report.html,
+        "<summary><span lang=\"en\">Settings",
+        "</details>",
+    );
+    assert!(settings.contains("only hold the place"), "{settings}");
 }
 
 #[test]
@@ -383,7 +425,11 @@ fn the_ledger_of_readings() {
     let chinese = text_in("zh-Hans", &report.html, from, "<details>");
     insta::assert_snapshot!("the_ledger_of_readings_in_chinese", chinese);
     // Every cell but the default has its evidence folded away.
-    assert_eq!(text.matches("Fixed before the first run").count(), 17);
+    assert_eq!(
+        text.matches("All records were written under these rules")
+            .count(),
+        17
+    );
     assert_eq!(text.matches("No record of its own yet.").count(), 1);
 }
 
@@ -536,7 +582,7 @@ fn what_reviewers_ask_is_answered_from_the_records() {
     let report = render(bare.write().path()).unwrap();
     let text = text_between(&report.html, from, "</section>");
     for answer in [
-        "not answered cost.json is missing.",
+        "not answered The time of an update is not measured yet",
         "in part The program makes this data set",
         "not answered There is no record yet.",
         "0 records of 12 planned",
@@ -557,7 +603,7 @@ fn new_figures_state_what_they_show() {
         "reconstructions",
         "codes",
     ] {
-        let from = format!("<strong id=\"{figure}-title\">");
+        let from = format!("<span id=\"{figure}-title\">");
         let text = both_between(&report.html, &from, "</figure>");
         insta::assert_snapshot!(figure, text);
     }

@@ -171,8 +171,21 @@ fn a_share_is_one_half_whatever_its_last_bits() {
             .map(|&at| TimeToTarget { at, reached: true })
             .collect();
         let found = kaplan_meier(&runs, 30.0).unwrap();
-        assert_eq!(found.median, median(&times), "of {n}");
+        assert_eq!(found.median, Some(f64::from((n + 1) / 2)), "of {n}");
     }
+}
+
+/// Half of them are there at the later of the two times, not beyond the last.
+#[test]
+fn two_of_four_are_half() {
+    let run = |at, reached| TimeToTarget { at, reached };
+    let runs = [
+        run(25.0, true),
+        run(29.0, true),
+        run(30.0, false),
+        run(30.0, false),
+    ];
+    assert_eq!(kaplan_meier(&runs, 30.0).unwrap().median, Some(29.0));
 }
 
 #[test]
