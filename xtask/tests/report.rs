@@ -49,11 +49,7 @@ fn a_report_ends_with_the_verdicts_and_the_path_of_the_page() {
             format!("  {} ", text(&claim["id"])),
             text(&claim["text"]["en"]),
             format!("  {}  ", text(&finding["verdict"]["en"])),
-            format!(
-                "{}; {} ",
-                text(&finding["effect"]["en"]),
-                finding["effects"][0]["n"]
-            ),
+            text(&finding["effect"]["en"]),
         ];
         for part in parts {
             assert!(line.contains(&part), "{part:?} is not in {line:?}");

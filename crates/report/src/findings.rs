@@ -227,9 +227,9 @@ impl Finding<'_> {
         self.paragraph = text!(
             "Declared cost of one update, per parameter, counted by running the rule: {declared}. \
              Measured time of one update of all parameters, AdaMix divided by the other arm: \
-             {measured}, with {confidence} intervals over {rounds} of timing. {reason}{share}",
+             {measured}, with {confidence} intervals over {rounds} of one session of timing, which another session need not meet. {reason}{share}",
             "一次更新的名义开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时，\
-             AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自 {rounds}。{reason}{share}",
+             AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自同一时段内的 {rounds}，换一时段未必落在其内。{reason}{share}",
             declared = one_by_one(&declared),
             measured = Text::new(listed(&measured).en, Text::join(&measured, "", "，").zh),
             confidence = bound(self.claim.confidence),
@@ -252,31 +252,38 @@ impl<'a> Finding<'a> {
             _ => text!("final test error", "最终测试误差"),
         };
         let ours = arms.ours.label();
+        let mut seeds: Vec<usize> = self.compared.iter().map(|it| it.estimate.n).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
         self.effect = text!(
-            "{measure} {each}",
-            "{measure}{each}",
-            measure = &measure,
+            "{measure}: AdaMix {each}; {seeds}",
+            "{measure}：AdaMix {each}；{seeds}",
+            measure = match self.claim.statistic {
+                Statistic::MeanError => text!("mean error over epochs", "各轮平均误差"),
+                _ => text!("final error", "最终误差"),
+            },
             each = self.sides(|compared| {
                 let Estimate {
-                    point,
-                    low,
-                    high,
-                    n,
+                    point, low, high, ..
                 } = compared.estimate;
-                let seeds = count(n, SEED);
                 let ends = match low.is_finite() && high.is_finite() {
-                    true => range(tenths(low), tenths(high)) + text!(", ", "，"),
+                    true => {
+                        let ends = range(tenths(low), tenths(high));
+                        text!(" ({ends})", "（{ends}）", ends)
+                    }
                     false => Text::default(),
                 };
-                let point = signed(point);
-                text!(
-                    "{point} ({ends}{seeds})",
-                    "{point}（{ends}{seeds}）",
-                    point,
-                    ends,
-                    seeds
-                )
+                Text::from(signed(point)) + ends
             }),
+            seeds = match seeds[..] {
+                [fewest, .., most] => text!(
+                    "{fewest} to {most} seeds",
+                    "{fewest} 至 {most} 个随机种子",
+                    fewest,
+                    most
+                ),
+                _ => count(seeds.first().copied().unwrap_or(0), SEED),
+            },
         );
         self.paragraph = text!(
             "In the {measure}, {ours} is {each}. {reason}{left_out}",
@@ -287,8 +294,8 @@ impl<'a> Finding<'a> {
                 let numbers = interval(&compared.estimate, percent);
                 let seeds = count(compared.estimate.n, SEED);
                 text!(
-                    "by {numbers}, {seeds}",
-                    "{numbers}，{seeds}",
+                    "with a difference of {numbers}, {seeds}",
+                    "，差值 {numbers}，{seeds}",
                     numbers,
                     seeds
                 )
@@ -305,15 +312,21 @@ impl<'a> Finding<'a> {
         }
     }
 
-    /// Than which arms AdaMix is better or worse, with the numbers of each.
+    /// Than which arms AdaMix is better or worse, or which the interval cannot
+    /// tell it from, with the numbers of each.
     fn sides(&self, numbers: impl Fn(&Compared<'_>) -> Text) -> Text {
         let mut before = None;
         let each = self.compared.iter().map(|compared| {
-            let better = compared.estimate.point < 0.0;
-            let side = match (better, before.replace(better) == Some(better)) {
-                (_, true) => text!("than", ""),
-                (true, _) => text!("better than", "优于"),
-                (false, _) => text!("worse than", "劣于"),
+            let Estimate { low, high, .. } = compared.estimate;
+            let clear = (high < 0.0, low > 0.0);
+            let again = before.replace(clear) == Some(clear);
+            let side = match (clear, again) {
+                ((true, _), false) => text!("better than", "优于"),
+                ((true, _), true) => text!("than", "优于"),
+                ((_, true), false) => text!("worse than", "劣于"),
+                ((_, true), true) => text!("than", "劣于"),
+                (_, false) => text!("not told apart from", "无法区别于"),
+                (_, true) => text!("nor from", "无法区别于"),
             };
             text!(
                 "{side} {other} {numbers}",
@@ -633,6 +646,21 @@ fn cost_evidence(arms: &Claimed<'_>) -> Evidence {
 pub(crate) fn update_ratios(ours: &UpdateTimes, other: &UpdateTimes) -> Vec<f64> {
     let rounds = ours.update_seconds.iter().zip(&other.update_seconds);
     rounds.map(|(a, b)| a / b).collect()
+}
+
+/// Whether the seeds cannot tell AdaMix from an arm with its biases and plain
+/// stochastic gradient descent on the weights: the interval of the difference
+/// of their final errors holds 0.
+pub(crate) fn like_control(experiment: &Experiment, study: &Study) -> bool {
+    let claim = experiment.claim_on(Statistic::FinalError);
+    let confidence = claim.map_or(0.95, |claim| claim.confidence);
+    let controls = study.arms.iter().filter(|a| a.arm.role == Role::Control);
+    let mut differences = controls.filter_map(|control| {
+        let last = |errors: &[f64]| errors.last().copied();
+        let difference = compare(study, study.only(Role::Adamix)?, control, last)?;
+        mean_interval(&difference.values, confidence)
+    });
+    differences.any(|estimate| estimate.low <= 0.0 && estimate.high >= 0.0)
 }
 
 /// What the control arms, which have AdaMix's biases and plain stochastic

@@ -16,7 +16,7 @@ use crate::Result;
 use crate::citation::Citation;
 use crate::export::{Download, downloads};
 use crate::figures::{Figure, Figures, ProtocolFigures};
-use crate::findings::{Finding, control_paragraphs, findings, uncounted};
+use crate::findings::{Finding, control_paragraphs, findings, like_control, uncounted};
 use crate::load::{Experiment, Run, State, Study};
 use crate::number::{
     self, ARM, EPOCH, Noun, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
@@ -991,15 +991,30 @@ fn confidence(experiment: &Experiment) -> f64 {
 
 fn how_sure(experiment: &Experiment) -> Text {
     let few = by_design(experiment);
+    let alike: Vec<Text> = begun(experiment)
+        .into_iter()
+        .filter(|study| like_control(experiment, study))
+        .map(|study| study.label().clone())
+        .collect();
+    let control = match alike.is_empty() {
+        true => Text::default(),
+        false => text!(
+            " AdaMix cannot be told from its control here ({protocols}), so what is found of it may \
+             be found of plain gradient descent on the weights.",
+            "此处（{protocols}）AdaMix 与其对照无法区分，因此对它的结论可能只是对连接权重的普通梯度下降的结论。",
+            protocols = listed(&alike),
+        ),
+    };
     text!(
         "All arms of a seed share one start and one order of images, so they are compared seed by \
          seed. Intervals cover the chance of the seeds at {confidence}; they do not cover our \
          reading of the paper, whose formulas and constants we do not know (see the \
-         assumptions).{few}",
+         assumptions).{few}{control}",
         "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。置信区间以 {confidence} 的水平\
-         涵盖随机种子带来的偶然性；它不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}",
+         涵盖随机种子带来的偶然性；它不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}{control}",
         confidence = bound(confidence(experiment)),
         few,
+        control,
     )
 }
 
@@ -1047,6 +1062,9 @@ pub(crate) fn runs_line(experiment: &Experiment) -> Text {
 
 fn states<'a>(what: Noun, runs: impl Iterator<Item = &'a Run>) -> Text {
     // Shared by arms or protocols, a run counts once.
+    let runs: Vec<&Run> = runs.collect();
+    let all = runs.len();
+    let runs = runs.into_iter();
     let runs: BTreeMap<&RunId, &State> = runs.map(|run| (&run.id, &run.state)).collect();
     let kind = |state: &State| match state {
         State::Completed => 0,
@@ -1071,7 +1089,10 @@ fn states<'a>(what: Noun, runs: impl Iterator<Item = &'a Run>) -> Text {
         .filter(|(n, _)| *n > 0)
         .map(|(n, name)| text!("{n} {name}", "{name} {n} 次", n, name))
         .collect();
-    let planned = count(runs.len(), what);
+    let mut planned = count(runs.len(), what);
+    if runs.len() < all {
+        planned += text!(" (shared ones counted once)", "（共用的只计一次）");
+    }
     match counts.as_slice() {
         [] => text!("{planned} planned", "计划 {planned}", planned),
         counts => text!(

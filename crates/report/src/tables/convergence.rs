@@ -64,8 +64,8 @@ pub(crate) fn target(study: &Study) -> Option<(f64, &Text)> {
 /// What is to be known of the target, to stand behind it.
 pub(crate) fn standing(study: &Study) -> Text {
     let half = text!(
-        ", which about half of that arm's own runs reach by its construction",
-        "，按其定义，该方法自身约有一半的运行会达到"
+        ", which at least half of that arm's own runs reach by its construction",
+        "，按其定义，该方法自身至少有一半的运行会达到"
     );
     match study.runs().all(|run| run.state.has_ended()) {
         true => half,

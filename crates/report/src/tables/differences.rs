@@ -146,7 +146,11 @@ pub(crate) fn differences(
             or_nothing(bca(values, level).and_then(ends)),
             or_nothing(p(sign_flip[i])),
             or_nothing(p(signed_rank[i])),
-            or_nothing(estimate(compared.improvement)),
+            // Where all pairs agree, there is nothing to make an interval from.
+            or_nothing(match compared.improvement {
+                Some(e) if e.low == e.high => Some(Cell::number(e.point, percent)),
+                improvement => estimate(improvement),
+            }),
             Cell::whole(values.len()).of(&runs),
         ];
         if let Some(claim) = claim {

@@ -38,8 +38,9 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<[Table; 2]> {
         "cross-checks",
         text!(
             "Cross-checks: the same figures computed by us twice, by this program and apart from \
-             it. Where they differ by more than chance, one of the two is wrong.",
-            "交叉核对：同一数值由我们计算两次，一次用本程序，一次与之独立。二者之差若超出偶然，则其一有误。"
+             it. The first five rows must agree to the last digit; the prototype trained one seed of its \
+             own, so that a result far from it, not a small difference, means a fault.",
+            "交叉核对：同一数值由我们计算两次，一次用本程序，一次与之独立。前五行须逐位一致；原型只训练了它自己的一个种子，因此相差甚远才说明有误，小的差别并不说明。"
         ),
         vec![
             words(text!("what", "项目")),
@@ -99,8 +100,8 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<[Table; 2]> {
     let science = Source(
         "Hinton and Salakhutdinov 2006",
         text!(
-            "Hinton and Salakhutdinov 2006, figure 2B (exact quote)",
-            "Hinton 与 Salakhutdinov 2006，图 2B（逐字引用）"
+            "Hinton and Salakhutdinov 2006, figure 2B (quoted exactly in a secondary source)",
+            "Hinton 与 Salakhutdinov 2006，图 2B（据二手来源的逐字引用）"
         ),
     );
     add(

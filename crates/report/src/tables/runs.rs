@@ -89,7 +89,11 @@ impl<'a> Rows<'a> {
 
     fn table(mut self, name: &str, caption: Text, figure: Text) -> Table {
         for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
-            self.rows[*place][0].text += text!(" (and {more} more)", "（另有 {more} 处）", more);
+            self.rows[*place][0].text += text!(
+                " (shared with {more} more)",
+                "（与另外 {more} 处共用）",
+                more
+            );
         }
         if self.rows.len() > MOST_LINKED {
             self.rows.iter_mut().flatten().for_each(|c| c.place = None);
