@@ -174,16 +174,23 @@ impl Finding<'_> {
             .clone()
             .map(|i| {
                 let (numbers, other) = (numbers(i), label(i));
-                match self.compared[i].estimate.point < 1.0 {
-                    true => text!(
+                let Estimate { low, high, .. } = self.compared[i].estimate;
+                match (high < 1.0, low > 1.0) {
+                    (true, _) => text!(
                         "faster than {other}: \u{d7} {numbers}",
                         "快于 {other}：\u{d7} {numbers}",
                         other,
                         numbers
                     ),
-                    false => text!(
+                    (_, true) => text!(
                         "slower than {other}: \u{d7} {numbers}",
                         "慢于 {other}：\u{d7} {numbers}",
+                        other,
+                        numbers
+                    ),
+                    _ => text!(
+                        "not told apart from {other}: \u{d7} {numbers}",
+                        "无法区别于 {other}：\u{d7} {numbers}",
                         other,
                         numbers
                     ),
@@ -227,7 +234,8 @@ impl Finding<'_> {
         self.paragraph = text!(
             "Declared cost of one update, per parameter, counted by running the rule: {declared}. \
              Measured time of one update of all parameters, AdaMix divided by the other arm: \
-             {measured}, with {confidence} intervals over {rounds} of one session of timing, which another session need not meet. {reason}{share}",
+             {measured}, with {confidence} intervals over {rounds} of one session of timing, \
+             which another session need not meet. {reason}{share}",
             "一次更新的名义开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时，\
              AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自同一时段内的 {rounds}，换一时段未必落在其内。{reason}{share}",
             declared = one_by_one(&declared),
@@ -729,9 +737,9 @@ pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<
                     margin = bound(claim.margin),
                 ),
                 (false, true) => text!(
-                    " The interval holds 0: these seeds cannot tell AdaMix from its control, \
-                     which does not show that the two are equal.",
-                    "该区间包含 0：这些随机种子无法区分 AdaMix 与其对照，但这并不说明两者相等。"
+                    " The interval holds 0: by the final error these seeds cannot tell AdaMix from \
+                     its control, which does not show that the two are equal.",
+                    "该区间包含 0：就最终误差而言，这些随机种子无法区分 AdaMix 与其对照，但这并不说明两者相等。"
                 ),
                 (false, false) => text!(
                     " The interval leaves 0 out: AdaMix can be told apart from its control, so \

@@ -999,9 +999,9 @@ fn how_sure(experiment: &Experiment) -> Text {
     let control = match alike.is_empty() {
         true => Text::default(),
         false => text!(
-            " AdaMix cannot be told from its control here ({protocols}), so what is found of it may \
-             be found of plain gradient descent on the weights.",
-            "此处（{protocols}）AdaMix 与其对照无法区分，因此对它的结论可能只是对连接权重的普通梯度下降的结论。",
+            " By its final error AdaMix is not told from its control ({protocols}), so these may be \
+             findings about plain gradient descent.",
+            "就最终误差而言，AdaMix 与其对照无法区分（{protocols}），因此这些可能只是关于普通梯度下降的结论。",
             protocols = listed(&alike),
         ),
     };

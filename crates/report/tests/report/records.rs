@@ -508,3 +508,24 @@ fn a_claim_that_cannot_decide_is_refused() {
     assert!(message.contains("confidence is 1.5"), "{message}");
     assert!(message.contains("claim `C1`"), "{message}");
 }
+
+#[test]
+fn costs_without_the_machines_own_peaks_have_no_roof() {
+    let folder = MadeUp::new(10, 4.3).write();
+    let with = render(folder.path()).unwrap();
+    let roofed = &with.figures["roofline.svg"];
+    let path = folder.path().join("cost.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut cost: serde_json::Value = serde_json::from_str(&text).unwrap();
+    cost.as_object_mut().unwrap().remove("ceilings").unwrap();
+    std::fs::write(&path, cost.to_string()).unwrap();
+    let without = render(folder.path()).unwrap();
+    assert!(with.html.contains("The whole line is the roof"));
+    assert!(!with.html.contains("no roof is drawn"));
+    assert!(without.html.contains("no roof is drawn"));
+    // The one thick line that is whole and nobody's.
+    let thick = "fill=\"none\" stroke=\"#1b1b1b\" stroke-width=\"8\"";
+    let lines = |svg: &[u8]| String::from_utf8_lossy(svg).matches(thick).count();
+    assert_eq!(lines(roofed), 1);
+    assert_eq!(lines(&without.figures["roofline.svg"]), 0);
+}
