@@ -39,9 +39,11 @@ fn main() {
         "rust-toolchain.toml",
     ];
     let commit = output("git", &["rev-parse", "HEAD"]).unwrap_or_default();
+    let date = output("git", &["log", "-1", "--format=%cs"]).unwrap_or_default();
     let dirty = output("git", &sources).is_some_and(|changes| !changes.is_empty());
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     println!("cargo::rustc-env=ADAMIX_COMMIT={commit}");
+    println!("cargo::rustc-env=ADAMIX_COMMIT_DATE={date}");
     println!("cargo::rustc-env=ADAMIX_DIRTY={dirty}");
     println!(
         "cargo::rustc-env=ADAMIX_RUSTC={}",

@@ -81,6 +81,10 @@ pub struct Environment {
     pub version: String,
     /// Commit of the source the program was built from, where git knew it.
     pub commit: Option<String>,
+    /// Day of that commit, as `2026-11-24`; none in records from before it was
+    /// written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_date: Option<String>,
     /// Whether the source differed from that commit.
     pub dirty: bool,
     /// SHA-256 of `Cargo.lock`.
@@ -91,7 +95,8 @@ pub struct Environment {
     pub features: Vec<String>,
     /// Operating system and architecture.
     pub platform: String,
-    /// Processor model.
+    /// Processor model; on Linux with its family and number, since what a
+    /// virtual machine calls its processor is often the maker's name alone.
     pub processor: String,
     /// Physical cores.
     pub cores: usize,

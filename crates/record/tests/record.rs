@@ -11,6 +11,7 @@ fn environment() -> Environment {
     Environment {
         version: "0.1.0".into(),
         commit: None,
+        commit_date: None,
         dirty: false,
         lock_sha256: "00".into(),
         rustc: "rustc".into(),
