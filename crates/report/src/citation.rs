@@ -30,6 +30,15 @@ impl Citation {
                 commits.push(commit);
             }
         }
+        // Nothing here has a clock: the day of the newest of these commits.
+        let dates = experiment.environments().into_iter();
+        let dates = dates.filter_map(|(environment, ..)| environment.commit_date.as_deref());
+        let timed = experiment.cost.as_ref();
+        let timed = timed.and_then(|cost| cost.environment.commit_date.as_deref());
+        let date = dates.chain(timed).max();
+        let year = date.and_then(|date| date.split_once('-'));
+        let year = year.map_or_else(String::new, |(year, _)| format!("  year = {{{year}}},\n"));
+        let released = date.map_or_else(String::new, |date| format!("date-released: {date}\n"));
         let commit = match commits.as_slice() {
             [] => "no record yet".to_owned(),
             commits => format!("commit {}", commits.join("; ")),
@@ -40,7 +49,7 @@ impl Citation {
         Self {
             bibtex: format!(
                 "@misc{{adamix-{id},\n  author = {{{{The adamix developers}}}},\n  \
-                 title = {{{{{braced}}}}},\n  \
+                 title = {{{{{braced}}}}},\n{year}  \
                  note = {{adamix report {id}, experiment {name}, {commit}, made by: {command}}},\n}}"
             ),
             cff: format!(
@@ -48,7 +57,7 @@ impl Citation {
                  type: dataset\ntitle: \"{quoted}\"\nauthors:\n  - name: The adamix developers\n\
                  identifiers:\n  - type: other\n    value: adamix-report:{id}\n    \
                  description: SHA-256 over the plan and its records, first 16 digits\n\
-                 license:\n  - MIT\n  - Apache-2.0\nabstract: \"Experiment {name}, {commit}; \
+                 {released}license:\n  - MIT\n  - Apache-2.0\nabstract: \"Experiment {name}, {commit}; \
                  made by: {command}\""
             ),
             commits,

@@ -55,7 +55,10 @@ struct Entry {
     not_begun: Vec<Text>,
     claims: Vec<ClaimRow>,
     machines: Vec<String>,
+    /// Of the programs that trained.
     commits: Vec<String>,
+    /// Of the program that timed the updates, where one did.
+    timed: Option<String>,
 }
 
 /// A claim with a verdict of each of the protocols.
@@ -140,6 +143,7 @@ pub fn index(reports: &Path) -> Result<String> {
                     claims: Vec::new(),
                     machines: Vec::new(),
                     commits: Vec::new(),
+                    timed: None,
                 },
             )),
         }
@@ -260,11 +264,19 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
             let gpu: String = gpu.collect();
             format!("{}, {} \u{d7} CPU{gpu}, {kernel}", e.processor, e.cores)
         }),
-        commits: different(experiment, |e, _| {
-            let commit = e.commit.as_deref().unwrap_or("?");
-            let changed = if e.dirty { "+" } else { "" };
-            format!("{}{changed}", commit.get(..7).unwrap_or(commit))
-        }),
+        commits: different(experiment, |e, _| commit(e)),
+        timed: experiment.cost.as_ref().map(|c| commit(&c.environment)),
+    }
+}
+
+/// The commit of a program, marked where its source had been changed, and its day.
+fn commit(environment: &adamix_record::Environment) -> String {
+    let commit = environment.commit.as_deref().unwrap_or("?");
+    let short = commit.get(..7).unwrap_or(commit);
+    let changed = if environment.dirty { "+" } else { "" };
+    match &environment.commit_date {
+        Some(date) => format!("{short}{changed} ({date})"),
+        None => format!("{short}{changed}"),
     }
 }
 

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use adamix_record::{RunId, Text, text};
+use adamix_record::{RunId, RunRecord, Text, text};
 
 use super::{Cell, Table, words};
 use crate::findings::findings;
 use crate::load::{Experiment, State, Study};
 use crate::number::{
-    ARM, RECORD, count, grouped, in_a_row, interval, listed, one_by_one, significant, slug,
+    ARM, RECORD, count, grouped, in_a_row, listed, one_by_one, range, significant, slug,
 };
 use crate::page::runs_line;
-use crate::statistics::mean_interval;
+use crate::statistics::median;
 
 /// How far an item is answered.
 #[derive(Clone, Copy)]
@@ -439,37 +439,47 @@ fn results(experiment: &Experiment, items: &mut Items) {
     );
 }
 
-/// Seconds that a run of the headline protocols trained, where one machine ran
-/// them all.
+/// Seconds that a run of the headline protocols trained: the median and the
+/// range, since what else a machine did is in them. Only where one machine, by
+/// one kernel, ran all of a protocol.
 fn runtime(experiment: &Experiment) -> (Answer, Text) {
-    let environments = experiment.environments();
-    let Some((first, ..)) = environments.first() else {
-        return (Answer::No, text!("There is no record yet.", "尚无记录。"));
-    };
-    let alike = environments.iter().all(|(e, ..)| {
-        e.processor == first.processor && e.gpu == first.gpu && e.jobs == first.jobs
-    });
-    if !alike {
-        return (
-            Answer::InPart,
-            text!(
-                "The records come from several machines, over which no mean is taken; each holds \
-                 its own seconds. Energy is not measured.",
-                "记录来自多台机器，不跨机器取平均；每份记录有各自的秒数。未测能耗。"
-            ),
-        );
-    }
     let mut times: Vec<Text> = Vec::new();
     for study in experiment.headline() {
-        let completed = study.runs().filter(|run| run.state == State::Completed);
-        let seconds: Vec<f64> = completed
-            .filter_map(|run| Some(run.record.as_ref()?.evaluations.last()?.training_seconds))
-            .collect();
-        if let Some(mean) = mean_interval(&seconds, 0.95) {
-            let time = interval(&mean, significant);
-            let label = study.label();
-            times.push(text!("{label} {time}", "{label} {time}", label, time));
-        }
+        let runs = study.runs().filter(|run| run.state == State::Completed);
+        let records: Vec<&RunRecord> = runs.filter_map(|run| run.record.as_deref()).collect();
+        let seconds = records
+            .iter()
+            .filter_map(|record| record.evaluations.last());
+        let seconds: Vec<f64> = seconds.map(|last| last.training_seconds).collect();
+        let label = study.label();
+        let machine = |record: &RunRecord| {
+            let header = &record.header;
+            let e = &header.environment;
+            let (processor, gpu) = (e.processor.clone(), e.gpu.clone());
+            (processor, gpu, e.jobs, header.kernel.clone())
+        };
+        let mixed = records
+            .windows(2)
+            .any(|two| machine(two[0]) != machine(two[1]));
+        times.extend(match (median(&seconds), records.first()) {
+            (Some(_), Some(_)) if mixed => Some(text!(
+                "{label}: on several machines, over which none is taken",
+                "{label}：来自多台机器，不合并统计",
+                label,
+            )),
+            (Some(middle), Some(first)) => Some(text!(
+                "{label}: {middle} ({ends}), {jobs} side by side",
+                "{label}：{middle}（{ends}），同时运行 {jobs} 个",
+                label,
+                middle = significant(middle),
+                ends = range(
+                    significant(seconds.iter().copied().fold(f64::INFINITY, f64::min)),
+                    significant(seconds.iter().copied().fold(0.0, f64::max)),
+                ),
+                jobs = first.header.environment.jobs,
+            )),
+            _ => None,
+        });
     }
     if times.is_empty() {
         return (
@@ -477,15 +487,13 @@ fn runtime(experiment: &Experiment) -> (Answer, Text) {
             text!("No run has completed yet.", "尚无完成的运行。"),
         );
     }
-    let times = in_a_row(&times);
     (
         Answer::InPart,
         text!(
-            "Mean seconds of fine-tuning a run, with its 95\u{202f}% interval: {times}; {jobs} \
-             side by side. Pre-training and energy are not measured.",
-            "每次运行反向微调的平均秒数（95\u{202f}% 置信区间）：{times}；同时运行 {jobs} 个。未测预训练用时与能耗。",
-            times,
-            jobs = first.jobs,
+            "Median seconds of fine-tuning a run, and the range, in which is what else the machine \
+             did: {times}. Pre-training and energy are not measured.",
+            "每次运行反向微调秒数的中位数及范围（机器当时的其他负载也在其中）：{times}。未测预训练用时与能耗。",
+            times = one_by_one(&times),
         ),
     )
 }

@@ -9,13 +9,12 @@ use crate::number::{RECORD, count, error};
 /// Every planned run and what became of it. A run that several arms or
 /// protocols share stands once.
 pub(crate) fn runs(experiment: &Experiment) -> Table {
-    let mut rows = Rows::default();
+    let mut rows = Rows::of(experiment);
     for study in &experiment.studies {
         for arm in &study.arms {
-            let name = named(experiment, study, arm.label().clone());
             for run in &arm.runs {
                 let last = study.test_errors(run).and_then(|e| e.last().copied());
-                rows.add(study, run, &name, last, study.epochs());
+                rows.add(study, run, arm.label(), last, study.epochs());
             }
         }
     }
@@ -33,7 +32,7 @@ pub(crate) fn runs(experiment: &Experiment) -> Table {
 
 /// Every run of the tuning; `None` where nothing is tuned.
 pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
-    let mut rows = Rows::default();
+    let mut rows = Rows::of(experiment);
     for study in &experiment.studies {
         let rungs = study.protocol.tuning.iter().flat_map(|t| &t.rungs);
         let epochs = rungs.map(|rung| rung.epochs).max().unwrap_or(0);
@@ -41,7 +40,6 @@ pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
             for (number, runs) in tuned.candidates.iter().enumerate() {
                 let label = &tuned.label;
                 let name = text!("{label}, {number}", "{label}，{number}", label, number);
-                let name = named(experiment, study, name);
                 for run in runs {
                     let evaluation = run.record.as_ref().and_then(|r| r.evaluations.last());
                     let last = evaluation.and_then(|e| e.validation_error);
@@ -67,29 +65,39 @@ pub(crate) fn tuning_runs(experiment: &Experiment) -> Option<Table> {
 const MOST_LINKED: usize = 2000;
 
 /// Rows in the order of the plan, each run once.
-#[derive(Default)]
 struct Rows<'a> {
+    /// Whether a column tells the protocol.
+    several: bool,
     rows: Vec<Vec<Cell>>,
     /// Row of each run, and how many more have it.
     found: BTreeMap<&'a RunId, (usize, usize)>,
 }
 
 impl<'a> Rows<'a> {
+    fn of(experiment: &Experiment) -> Self {
+        Self {
+            several: experiment.studies.len() > 1,
+            rows: Vec::new(),
+            found: BTreeMap::new(),
+        }
+    }
+
     fn add(&mut self, study: &Study, run: &'a Run, name: &Text, last: Option<f64>, epochs: u64) {
         if let Some((_, more)) = self.found.get_mut(&run.id) {
             *more += 1;
             return;
         }
         self.found.insert(&run.id, (self.rows.len(), 0));
+        let protocol = self.several.then(|| study.protocol.name.as_str().into());
         let cells = row(study, run, name.clone(), last, epochs);
+        let cells = protocol.into_iter().chain(cells);
         let id = std::slice::from_ref(&run.id);
-        self.rows
-            .push(cells.into_iter().map(|c| c.of(id)).collect());
+        self.rows.push(cells.map(|cell| cell.of(id)).collect());
     }
 
     fn table(mut self, name: &str, caption: Text, figure: Text) -> Table {
         for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
-            self.rows[*place][0].text += text!(
+            self.rows[*place][usize::from(self.several)].text += text!(
                 " (shared with {more} more)",
                 "（与另外 {more} 处共用）",
                 more
@@ -98,14 +106,20 @@ impl<'a> Rows<'a> {
         if self.rows.len() > MOST_LINKED {
             self.rows.iter_mut().flatten().for_each(|c| c.place = None);
         }
-        let mut table = Table::new(name, caption, columns(figure));
+        let protocol = text!(
+            "protocol, as the experiment file names it",
+            "方案（实验文件中的名称）"
+        );
+        let columns = self.several.then(|| words(protocol)).into_iter();
+        let columns = columns.chain(columns_of_a_run(figure)).collect();
+        let mut table = Table::new(name, caption, columns);
         table.rows = self.rows;
         table
     }
 }
 
-fn columns(figure: Text) -> Vec<Column> {
-    vec![
+fn columns_of_a_run(figure: Text) -> [Column; 6] {
+    [
         arm_column(),
         numbers(text!("seed", "随机种子")),
         words(text!("run id", "运行编号")),
@@ -113,17 +127,6 @@ fn columns(figure: Text) -> Vec<Column> {
         numbers(figure),
         words(text!("record", "记录")),
     ]
-}
-
-/// The arm's name, with the protocol's where there are several.
-fn named(experiment: &Experiment, study: &Study, arm: Text) -> Text {
-    match experiment.studies.len() {
-        1 => arm,
-        _ => {
-            let protocol = &study.protocol.name;
-            text!("{protocol}: {arm}", "{protocol}：{arm}", protocol, arm)
-        }
-    }
 }
 
 /// What became of a run, in words.
@@ -163,8 +166,8 @@ pub(crate) fn state(study: &Study, state: &State, planned: u64) -> Text {
     }
 }
 
-fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) -> Vec<Cell> {
-    vec![
+fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) -> [Cell; 6] {
+    [
         name.into(),
         Cell::number(run.seed as f64, |_| run.seed.to_string()),
         run.id.as_str().into(),

@@ -107,6 +107,26 @@ fn files_that_are_no_more_are_removed() {
 }
 
 #[test]
+fn citations_have_the_year_of_the_program() {
+    let study = MadeUp::new(3, 4.3);
+    let folder = study.write();
+    let html = render(folder.path()).expect("a report").html;
+    assert!(html.contains("  year = {2026},\n  note = {adamix report"));
+    assert!(html.contains("date-released: 2026-11-24\nlicense:"));
+
+    // Records from before commits had a day are cited without one.
+    for run in std::fs::read_dir(folder.path().join("runs")).expect("runs") {
+        let path = run.expect("a run").path();
+        let text = std::fs::read_to_string(&path).expect("a record");
+        let text = text.replace("\"commit-date\":\"2026-11-24\",", "");
+        std::fs::write(path, text).expect("written");
+    }
+    std::fs::remove_file(folder.path().join("cost.json")).expect("costs");
+    let html = render(folder.path()).expect("a report").html;
+    assert!(html.contains("},\n  note = {adamix report") && !html.contains("date-released"));
+}
+
+#[test]
 fn the_report_s_id_is_that_of_its_records() {
     let study = MadeUp::new(3, 4.3);
     let id = |report: &Report| {

@@ -867,6 +867,7 @@ fn environment() -> Environment {
     Environment {
         version: "0.1.0".into(),
         commit: Some("0123abc".into()),
+        commit_date: Some("2026-11-24".into()),
         dirty: false,
         lock_sha256: "1234".repeat(16),
         rustc: "rustc 1.95.0".into(),

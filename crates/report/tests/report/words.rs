@@ -324,6 +324,17 @@ fn two_protocols_stand_side_by_side() {
             assert!(names.contains(&format!("{stem}-{protocol}.svg").as_str()));
         }
     }
+    // Which protocol ran a run is a column of its own, where there are several.
+    let lines = |table: &str| -> Vec<String> {
+        let cells = report.tables[table]
+            .lines()
+            .map(|line| line.split(",").take(3).collect::<Vec<_>>().join(","));
+        cells.collect()
+    };
+    let runs = lines("runs.csv");
+    assert_eq!(runs[1], "common,AdaMix (W1 + B1),0");
+    assert_eq!(runs[41], "tuned,AdaMix (W1 + B1),0");
+    assert_eq!(lines("tuning-runs.csv")[1], "tuned,\"AdaMix (W1 + B1), 0\"");
 }
 
 /// The section on the open details.
