@@ -593,6 +593,7 @@ impl Workspace {
                     let (x, delta) = (part(x, r, replicas), part(delta, r, replicas));
                     let (dw, db) = (part_mut(dw, r, replicas), part_mut(db, r, replicas));
                     let by_parts = optimizer.filter(|it| !it.needs_whole(weights, r));
+                    let needed = by_parts.map(|it| it.memory::<T>(weights, r)).transpose()?;
                     let mut done = Ok(());
                     product_by_rows(
                         packs,
@@ -603,6 +604,7 @@ impl Workspace {
                             a: Matrix::new(x, inputs).t(),
                             b: Matrix::new(delta, outputs),
                         }],
+                        needed.as_ref().map_or(&[], |it| it.as_slice()),
                         |row, g| {
                             if let (Some(optimizer), Ok(())) = (by_parts, &done) {
                                 done = optimizer.update_part(weights, r, row * outputs, g);

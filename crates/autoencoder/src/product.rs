@@ -4,6 +4,8 @@
 //! One thread, always: runs are what is done side by side, and so no result
 //! depends on a number of threads.
 
+use std::ops::Range;
+
 use pulp::Arch;
 
 use crate::real::Real;
@@ -102,6 +104,10 @@ pub(crate) fn product<T: Real>(
 /// first row and the numbers of each completed block of rows, once for every
 /// row, in any order.
 ///
+/// `needed` is other memory that `finish` works on, arrays as long as `out`: the
+/// kernel asks for a block's share of it while it computes the block before.
+/// Only the addresses count, and any will do; nothing there is read.
+///
 /// Where the result is not `kept`, `keep` is 0, and `finish` is all that may
 /// rely on it: `out` may be left as it was.
 ///
@@ -112,6 +118,7 @@ pub(crate) fn product_by_rows<T: Real, const N: usize>(
     (out, kept): (&mut [T], bool),
     keep: T,
     terms: [Term<'_, T>; N],
+    needed: &[Range<*const T>],
     finish: impl FnMut(usize, &mut [T]),
 ) {
     assert!(kept || keep.as_f64() == 0.0, "what is not kept is not read");
@@ -121,7 +128,7 @@ pub(crate) fn product_by_rows<T: Real, const N: usize>(
         assert_eq!((a.rows, b.columns), (rows, columns), "sizes of the terms");
     }
     assert_eq!(out.len(), rows * columns, "outer sizes");
-    T::by_rows(packs, (out, kept), keep, terms, finish);
+    T::by_rows(packs, (out, kept), keep, terms, needed, finish);
 }
 
 /// [`product`] by the library.
@@ -334,7 +341,8 @@ mod tests {
             let mut out = before;
             let mut seen = vec![f32::NAN; m * n];
             let terms = [Term { factor: 0.5, a, b }, Term { factor: -1.5, a, b }];
-            product_by_rows(&mut packs, (&mut out, kept), keep, terms, |row, numbers| {
+            let needed = [seen.as_ptr_range()];
+            product_by_rows(&mut packs, (&mut out, kept), keep, terms, &needed, |row, numbers| {
                 seen[row * n..][..numbers.len()].copy_from_slice(numbers);
             });
             prop_assert!(close(&seen, &expected));

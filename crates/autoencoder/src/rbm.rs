@@ -191,6 +191,7 @@ impl Rbm {
                         (wv, true),
                         momentum,
                         [term(up, v0, p0), term(down, v1, p1)],
+                        &[w.as_ptr_range()],
                         #[inline(always)]
                         |row, velocity| {
                             let w = &mut w[row * hidden..][..velocity.len()];

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use adamix_optim::Float;
 
 use crate::product::{Matrix, Term, library_by_columns, library_by_rows};
@@ -28,6 +30,7 @@ pub(crate) trait Real: Float + 'static {
         (out, _): (&mut [Self], bool),
         keep: Self,
         terms: [Term<'_, Self>; N],
+        _: &[Range<*const Self>],
         finish: impl FnMut(usize, &mut [Self]),
     ) {
         library_by_rows(out, keep, terms, finish);
@@ -89,10 +92,14 @@ impl Real for f32 {
         (out, kept): (&mut [f32], bool),
         keep: f32,
         terms: [Term<'_, f32>; N],
+        needed: &[Range<*const f32>],
         finish: impl FnMut(usize, &mut [f32]),
     ) {
         match tiles::instructions() {
-            Some(_) => tiles::by_rows(packs, kept.then_some(out), keep, terms, finish),
+            Some(_) => {
+                let out = kept.then_some(out);
+                tiles::by_rows(packs, out, keep, terms, needed, finish);
+            }
             None => library_by_rows(out, keep, terms, finish),
         }
     }

@@ -29,6 +29,14 @@
 //!   weight gradient are. `b` is packed whole; the result is computed
 //!   [`ROWS`] at a time.
 //!
+//! While a block is computed, the memory of the next one is asked for, some cache
+//! lines before each tile ([`Ahead`]): the numbers of `b` that are packed next, or
+//! the weights and the optimizer's state that the next block's update works on.
+//! A step of this network passes through more memory than a core's own caches
+//! hold, and the sums by themselves would leave the way to it idle. (Software
+//! prefetch as in the kernels of GotoBLAS, Goto and van de Geijn 2008, but of
+//! whole blocks, and of what the callback works on.)
+//!
 //! Both call back with each part of the result as soon as it is complete and
 //! while it is in a near cache: there the bias and the logistic function, its
 //! derivative, or the whole update of the weights is done. So a gradient need
@@ -45,9 +53,12 @@
 //!
 //! # Unsafe
 //!
-//! One function, the transposition, since Rust has no other way to shuffle
-//! vectors. The tile itself is safe code that the compiler turns into the loop
-//! described above, without a check inside it.
+//! Two functions: the transposition, since Rust has no other way to shuffle
+//! vectors, and the instruction that asks for a cache line. The tile itself is
+//! safe code that the compiler turns into the loop described above, without a
+//! check inside it.
+
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -65,6 +76,12 @@ const NEAR: usize = 120;
 
 /// Rows that [`by_rows`] computes at once, a multiple of every tile's height.
 const ROWS: usize = 24;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Numbers in the rows of the widest tile.
+const WIDEST: usize = 32;
 
 /// Memory for packed operands, kept from product to product.
 #[derive(Debug, Default)]
@@ -107,7 +124,8 @@ pub(crate) fn by_columns<F: FnMut(usize, usize, &mut [f32])>(
 
 /// `out = keep * out + sum of factor * a b over the terms`; `finish` is called
 /// with the first row and the numbers of each completed block of rows. Where
-/// `out` is none, `keep` is 0 and `finish` is all that sees the result.
+/// `out` is none, `keep` is 0 and `finish` is all that sees the result. `needed`
+/// is what else `finish` works on, arrays as long as the result.
 ///
 /// The shapes fit and [`instructions`] is some, which the caller has checked.
 pub(crate) fn by_rows<const N: usize, F: FnMut(usize, &mut [f32])>(
@@ -115,6 +133,7 @@ pub(crate) fn by_rows<const N: usize, F: FnMut(usize, &mut [f32])>(
     out: Option<&mut [f32]>,
     keep: f32,
     terms: [Term<'_, f32>; N],
+    needed: &[Range<*const f32>],
     finish: F,
 ) {
     Arch::new().dispatch(ByRows {
@@ -122,6 +141,7 @@ pub(crate) fn by_rows<const N: usize, F: FnMut(usize, &mut [f32])>(
         out,
         keep,
         terms,
+        needed,
         finish,
     });
 }
@@ -171,7 +191,16 @@ impl<F: FnMut(usize, usize, &mut [f32])> ByColumns<'_, F> {
                 let first = cut.start == 0;
                 let depth = cut.len();
                 let a = &pack_a[cut.start * m..][..depth * m];
+                let next = if cut.end < cuts.k {
+                    Region::of(b, cut.end..cut.end + cuts.depth, column..column + columns)
+                } else {
+                    let next = column + columns;
+                    Region::of(b, 0..cuts.depth, next..next + COLUMNS)
+                };
                 pack_columns(simd, pack_b, b, cut, column, columns);
+                let tiles = m.div_ceil(H) * columns.div_ceil(2 * S::F32_LANES);
+                let next = [next];
+                let mut ahead = Ahead::of(&next[usize::from(next[0].is_empty())..], tiles);
                 for row in (0..m).step_by(NEAR) {
                     let rows = NEAR.min(m - row);
                     let a = &a[row * depth..][..rows * depth];
@@ -180,7 +209,8 @@ impl<F: FnMut(usize, usize, &mut [f32])> ByColumns<'_, F> {
                         keep: if first { 0.0 } else { 1.0 },
                         factor: 1.0,
                     };
-                    block::<S, H>(simd, (out, n), columns, a, pack_b, depth, scale);
+                    let parts = (a, &*pack_b, depth);
+                    block::<S, H>(simd, (out, n), columns, parts, scale, &mut ahead);
                 }
             }
             for row in 0..m {
@@ -195,6 +225,7 @@ struct ByRows<'a, const N: usize, F> {
     out: Option<&'a mut [f32]>,
     keep: f32,
     terms: [Term<'a, f32>; N],
+    needed: &'a [Range<*const f32>],
     finish: F,
 }
 
@@ -219,6 +250,7 @@ impl<const N: usize, F: FnMut(usize, &mut [f32])> ByRows<'_, N, F> {
             mut out,
             keep,
             terms,
+            needed,
             mut finish,
         } = self;
         let Some(Term { a, b, .. }) = terms.first() else {
@@ -240,10 +272,38 @@ impl<const N: usize, F: FnMut(usize, &mut [f32])> ByRows<'_, N, F> {
         let memory = part(&mut packs.block, if out.is_some() { 0 } else { ROWS * n });
         for row in (0..m).step_by(ROWS) {
             let rows = ROWS.min(m - row);
+            let whole = out.as_ref().map(|out| out.as_ptr());
             let block_out = match &mut out {
                 Some(out) => &mut out[row * n..][..rows * n],
                 None => &mut memory[..rows * n],
             };
+            // The next block's rows of everything that it and `finish` work on.
+            let next = row + rows..m.min(row + rows + ROWS);
+            let of_rows = |start: *const f32| Region {
+                start: start.addr() + next.start * n * size_of::<f32>(),
+                bytes: next.len() * n * size_of::<f32>(),
+                stride: 0,
+                rows: 1,
+            };
+            let others = needed.iter().filter(|range| !range.is_empty());
+            let others = others.map(|range| of_rows(range.start));
+            let operands = terms.iter().map(|term| {
+                let columns = 0..term.a.columns();
+                Region::of(term.a.t(), columns, next.clone())
+            });
+            let all = operands.chain(others).chain(whole.map(of_rows));
+            let mut regions = [Region::default(); MOST];
+            let mut count = 0;
+            for (to, region) in regions.iter_mut().zip(all.filter(|r| !r.is_empty())) {
+                *to = region;
+                count += 1;
+            }
+            let cuts: usize = terms
+                .iter()
+                .map(|term| Cuts::of(term.a.columns()).count())
+                .sum();
+            let tiles = rows.div_ceil(H) * n.div_ceil(2 * S::F32_LANES);
+            let mut ahead = Ahead::of(&regions[..count], tiles * cuts);
             let mut pack_b = &*pack_b;
             let mut keep = keep;
             for term in &terms {
@@ -257,13 +317,126 @@ impl<const N: usize, F: FnMut(usize, &mut [f32])> ByRows<'_, N, F> {
                         keep,
                         factor: term.factor,
                     };
-                    block::<S, H>(simd, (block_out, n), n, a, b, depth, scale);
+                    let parts = (&*a, b, depth);
+                    block::<S, H>(simd, (block_out, n), n, parts, scale, &mut ahead);
                     keep = 1.0;
                 }
             }
             finish(row, block_out);
         }
     }
+}
+
+/// A part of memory by its addresses alone: `rows` pieces of `bytes`, one every
+/// `stride` bytes from `start` on.
+#[derive(Clone, Copy, Default)]
+struct Region {
+    start: usize,
+    bytes: usize,
+    stride: usize,
+    rows: usize,
+}
+
+impl Region {
+    /// These rows and columns of a matrix, as far as it goes.
+    fn of(matrix: Matrix<'_, f32>, rows: Range<usize>, columns: Range<usize>) -> Self {
+        const NUMBER: usize = size_of::<f32>();
+        let rows = rows.start..rows.end.min(matrix.rows());
+        let columns = columns.start..columns.end.min(matrix.columns());
+        let (pieces, numbers, stride) = match matrix.is_transposed() {
+            false => (rows, columns, matrix.columns()),
+            true => (columns, rows, matrix.rows()),
+        };
+        let first = pieces.start * stride + numbers.start;
+        Self {
+            start: matrix.values().as_ptr().addr() + first * NUMBER,
+            bytes: numbers.len() * NUMBER,
+            stride: stride * NUMBER,
+            rows: pieces.len(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0 || self.bytes == 0
+    }
+}
+
+/// Most regions that [`by_rows`] asks for: two operands, the result, and what
+/// an update touches. What is beyond is not asked for.
+const MOST: usize = 8;
+
+/// Asks for the cache lines of some regions, spread evenly over so many steps.
+#[derive(Clone, Copy)]
+struct Ahead<'a> {
+    /// The region at hand, from its current piece on, and the next line in it.
+    region: Region,
+    line: usize,
+    rest: &'a [Region],
+    lines: usize,
+    steps: usize,
+    /// Below `steps`: what is due of the next line, in parts of that.
+    due: usize,
+}
+
+impl<'a> Ahead<'a> {
+    fn of(regions: &'a [Region], steps: usize) -> Self {
+        // A piece may begin and end within a line.
+        let lines = regions
+            .iter()
+            .map(|region| region.rows * (region.bytes.div_ceil(LINE) + 1));
+        let mut ahead = Self {
+            region: Region::default(),
+            line: 0,
+            rest: regions,
+            lines: lines.sum(),
+            steps,
+            due: 0,
+        };
+        ahead.turn();
+        ahead
+    }
+
+    /// Goes on to the next piece.
+    #[inline(always)]
+    fn turn(&mut self) {
+        if self.region.rows > 1 {
+            self.region.rows -= 1;
+            self.region.start += self.region.stride;
+        } else if let [region, rest @ ..] = self.rest {
+            (self.region, self.rest) = (*region, rest);
+        } else {
+            (self.lines, self.due) = (0, 0);
+        }
+        self.line = self.region.start / LINE * LINE;
+    }
+
+    /// Gives the lines whose turn it is at the next step.
+    #[inline(always)]
+    fn step(&mut self, mut ask: impl FnMut(usize)) {
+        self.due += self.lines;
+        while self.due >= self.steps {
+            self.due -= self.steps;
+            ask(self.line);
+            self.line += LINE;
+            if self.line >= self.region.start + self.region.bytes {
+                self.turn();
+            }
+        }
+    }
+}
+
+/// Has the cache line at an address brought into the second-level cache.
+#[inline(always)]
+fn prefetch(line: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction is a hint. It gives the program nothing to read,
+    // writes nothing, and cannot fault, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(std::ptr::without_provenance(line));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 /// How a sum of `k` terms is cut: into as few parts of at most [`DEPTH`] as
@@ -283,7 +456,7 @@ impl Cuts {
 }
 
 impl Iterator for Cuts {
-    type Item = std::ops::Range<usize>;
+    type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.next;
@@ -295,12 +468,12 @@ impl Iterator for Cuts {
 /// The first `len` numbers of `memory` that begin at a cache line; more is
 /// taken where there is not enough.
 fn part(memory: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    const LINE: usize = 16;
-    if memory.len() < len + LINE {
-        memory.resize(len + LINE, 0.0);
+    const NUMBERS: usize = LINE / size_of::<f32>();
+    if memory.len() < len + NUMBERS {
+        memory.resize(len + NUMBERS, 0.0);
     }
     // The result is only of use for speed, so any answer will do.
-    let skip = memory.as_ptr().align_offset(64).min(LINE);
+    let skip = memory.as_ptr().align_offset(LINE).min(NUMBERS);
     &mut memory[skip..][..len]
 }
 
@@ -311,7 +484,7 @@ fn pack_rows<const H: usize>(
     pack: &mut [f32],
     a: Matrix<'_, f32>,
     first: usize,
-    cut: std::ops::Range<usize>,
+    cut: Range<usize>,
 ) {
     let depth = cut.len();
     for (index, panel) in pack.chunks_mut(H * depth).enumerate() {
@@ -348,7 +521,7 @@ fn pack_columns<S: Simd>(
     _: S,
     pack: &mut [f32],
     b: Matrix<'_, f32>,
-    cut: std::ops::Range<usize>,
+    cut: Range<usize>,
     first: usize,
     columns: usize,
 ) {
@@ -471,10 +644,9 @@ fn block<S: Simd, const H: usize>(
     simd: S,
     (out, stride): (&mut [f32], usize),
     columns: usize,
-    a: &[f32],
-    b: &[f32],
-    depth: usize,
+    (a, b, depth): (&[f32], &[f32], usize),
     scale: Scale,
+    ahead: &mut Ahead<'_>,
 ) {
     let width = 2 * S::F32_LANES;
     for (b, column) in b
@@ -483,6 +655,7 @@ fn block<S: Simd, const H: usize>(
     {
         let columns = width.min(columns - column);
         for (index, a) in a.chunks(H * depth).enumerate() {
+            ahead.step(prefetch);
             let out = (&mut out[index * H * stride + column..], stride);
             // The height as a constant, so that the sums stay in registers.
             macro_rules! tile_of {
@@ -498,12 +671,37 @@ fn block<S: Simd, const H: usize>(
     }
 }
 
-/// One tile of the result, from a panel of `a` and a panel of `b`.
+/// One tile of the result, from a panel of `a` and a panel of `b`. At the edge
+/// of the result it has fewer columns than two vectors.
 #[inline(always)]
 fn tile<S: Simd, const H: usize>(
     simd: S,
     (out, stride): (&mut [f32], usize),
     columns: usize,
+    a: &[f32],
+    b: &[f32],
+    scale: Scale,
+) {
+    let width = 2 * S::F32_LANES;
+    if columns == width {
+        return whole_tile::<S, H>(simd, (out, stride), a, b, scale);
+    }
+    // A tile of its own, so that there is one way to store one: with two, the
+    // compiler would no longer keep the sums in registers alone.
+    let mut own = [[0f32; WIDEST]; H];
+    for (own, out) in own.iter_mut().zip(out.chunks(stride)) {
+        own[..columns].copy_from_slice(&out[..columns]);
+    }
+    whole_tile::<S, H>(simd, (own.as_flattened_mut(), WIDEST), a, b, scale);
+    for (own, out) in own.iter().zip(out.chunks_mut(stride)) {
+        out[..columns].copy_from_slice(&own[..columns]);
+    }
+}
+
+#[inline(always)]
+fn whole_tile<S: Simd, const H: usize>(
+    simd: S,
+    (out, stride): (&mut [f32], usize),
     a: &[f32],
     b: &[f32],
     Scale { keep, factor }: Scale,
@@ -523,21 +721,7 @@ fn tile<S: Simd, const H: usize>(
     }
     let (keeps, factors) = (simd.splat_f32s(keep), simd.splat_f32s(factor));
     let lanes = S::F32_LANES;
-    if columns < 2 * lanes {
-        for i in 0..H {
-            let row = &mut out[i * stride..][..columns];
-            let (left, right) = row.split_at_mut(lanes.min(columns));
-            for (to, sum) in [(left, sums[i][0]), (right, sums[i][1])] {
-                let scaled = simd.mul_f32s(factors, sum);
-                let value = if keep == 0.0 {
-                    scaled
-                } else {
-                    simd.mul_add_f32s(keeps, simd.partial_load_f32s(to), scaled)
-                };
-                simd.partial_store_f32s(to, value);
-            }
-        }
-    } else if keep == 0.0 {
+    if keep == 0.0 {
         for i in 0..H {
             let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..2 * lanes]);
             to[0] = simd.mul_f32s(factors, sums[i][0]);
@@ -599,6 +783,7 @@ mod tests {
                         ..term
                     },
                 ],
+                needed: &[a.as_ptr_range()],
                 finish: |row: usize, numbers: &mut [f32]| {
                     seen[row * n..][..numbers.len()].copy_from_slice(numbers);
                 },
@@ -632,6 +817,48 @@ mod tests {
             same(Simd::vectorize(simd, Both::<6>), "8 lanes");
             same(pulp::x86::V3_512b(simd).vectorize(Both::<12>), "16 lanes");
         }
+    }
+
+    /// Every line of every piece is asked for, once, and none beside them.
+    #[test]
+    fn all_that_is_needed_is_asked_for_evenly() {
+        let numbers = vec![0f32; 3000];
+        let matrix = Matrix::new(&numbers, 100);
+        let regions = [
+            Region::of(matrix, 3..9, 20..70),
+            Region::of(matrix.t(), 90..150, 28..40),
+            Region {
+                start: 4 * LINE + 60,
+                bytes: 8,
+                stride: 0,
+                rows: 1,
+            },
+        ];
+        assert_eq!((regions[0].rows, regions[0].bytes), (6, 200));
+        assert_eq!((regions[1].rows, regions[1].bytes), (2, 40));
+        let pieces = regions.iter().flat_map(|region| {
+            (0..region.rows)
+                .map(|row| region.start + row * region.stride)
+                .map(|start| {
+                    (start / LINE..=(start + region.bytes - 1) / LINE).map(|line| line * LINE)
+                })
+        });
+        let expected: Vec<usize> = pieces.flatten().collect();
+        let steps = 400;
+        let mut ahead = Ahead::of(&regions, steps);
+        let mut asked: Vec<(usize, usize)> = Vec::new();
+        for step in 0..steps {
+            ahead.step(|line| asked.push((step, line)));
+        }
+        let lines: Vec<usize> = asked.iter().map(|(_, line)| *line).collect();
+        assert_eq!(lines, expected);
+        let gaps = asked.windows(2).map(|two| two[1].0 - two[0].0);
+        assert!(gaps.clone().max() <= gaps.min().map(|gap| gap + 1));
+        Ahead::of(&[], 1).step(|line| panic!("{line} of nothing"));
+        // More lines than steps: several at once.
+        let (mut ahead, mut count) = (Ahead::of(&regions, 2), 0);
+        (0..2).for_each(|_| ahead.step(|_| count += 1));
+        assert_eq!(count, expected.len());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Invalid;
 use crate::kernel;
 use crate::memory::{Float, with_slices};
-use crate::rules::{Moment, Rule, UpdateRule, Visitor};
+use crate::rules::{Moment, Rule, SLOTS, UpdateRule, Visitor};
 use crate::schedule::Schedule;
 
 /// Whether a parameter multiplies or is added.
@@ -359,6 +359,37 @@ impl GroupedOptimizer {
         })
     }
 
+    /// Where the next update of one parameter of one replica by parts reads and
+    /// writes, apart from the gradient: its numbers, then its state, an array of
+    /// the same length each, as many as the rule touches; the others are empty.
+    /// For asking for this memory before [`update_part`](Self::update_part)
+    /// needs it, nothing else: the addresses are of no use where the tensors are
+    /// gone. An update that [`needs_whole`](Self::needs_whole) may touch more.
+    ///
+    /// # Errors
+    /// Where the parameter is not of type `T` or not on the CPU.
+    ///
+    /// # Panics
+    /// Where there is no such parameter or replica.
+    pub fn memory<T: Float>(
+        &self,
+        index: usize,
+        replica: usize,
+    ) -> Result<[Range<*const T>; 1 + SLOTS]> {
+        let (param, config) = (&self.params[index], &self.configs[replica]);
+        let group = config.group(param.kind);
+        let moment = self.moment(config, group);
+        let len = param.var.elem_count() / self.configs.len();
+        let state = &self.state[index * self.configs.len() + replica];
+        with_slices([], [param.var.as_tensor(), state], |[], [w, state]| {
+            group.rule.visit(Touched {
+                moment,
+                w: &w[replica * len..][..len],
+                state,
+            })
+        })
+    }
+
     /// Counts an update that was done by parts.
     pub fn end_update(&mut self) {
         self.updates += 1;
@@ -592,6 +623,26 @@ impl<T: crate::number::Number> Visitor for Update<'_, T> {
 
     fn visit<R: UpdateRule>(self, rule: &R) {
         kernel::update(rule, self.moment, self.w, self.range, self.g, self.state);
+    }
+}
+
+struct Touched<'a, T> {
+    moment: Moment,
+    w: &'a [T],
+    state: &'a [T],
+}
+
+impl<T> Visitor for Touched<'_, T> {
+    type Output = [Range<*const T>; 1 + SLOTS];
+
+    fn visit<R: UpdateRule>(self, rule: &R) -> Self::Output {
+        let mut memory = std::array::from_fn(|_| [].as_ptr_range());
+        memory[0] = self.w.as_ptr_range();
+        let slots = rule.slots(self.moment.update);
+        for (to, slot) in memory[1..].iter_mut().zip(slots.into_iter().flatten()) {
+            *to = self.state[slot * self.w.len()..][..self.w.len()].as_ptr_range();
+        }
+        memory
     }
 }
 

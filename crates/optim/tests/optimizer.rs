@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use adamix_optim::rules::*;
 use adamix_optim::{
     GroupConfig, GroupedOptimizer, OptimizerConfig, Param, ParamKind, Per, Rule, Schedule,
-    step_scalar,
+    step_scalar, with_slices,
 };
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::Optimizer;
@@ -317,6 +317,34 @@ proptest! {
         let together = train(config, &seeds, 9).unwrap();
         for (seed, replica) in seeds.iter().zip(together) {
             prop_assert_eq!(&train(config, &[*seed], 9).unwrap()[0], &replica);
+        }
+    }
+
+    #[test]
+    fn an_update_by_parts_changes_only_the_memory_it_names(rule in any_rule(), before in 0u32..7) {
+        let (w, _) = start().unwrap();
+        let config = OptimizerConfig::uniform(constant(rule, 0.1), 2);
+        let mut optimizer = GroupedOptimizer::new(vec![w.clone()], config).unwrap();
+        let update = |optimizer: &mut GroupedOptimizer, step: u32| {
+            let g = w.affine(0.3, f64::from(step) * 0.1 - 0.25).unwrap();
+            optimizer.update(&[g]).unwrap();
+        };
+        (0..before).for_each(|step| update(&mut optimizer, step));
+
+        prop_assume!(!optimizer.needs_whole(0, 0));
+        let named = optimizer.memory::<f32>(0, 0).unwrap();
+        let of = |tensor: &Tensor| with_slices([], [tensor], |[], [s]: [&[f32]; 1]| s.as_ptr_range()).unwrap();
+        prop_assert_eq!(&named[0], &of(&w));
+        prop_assert!(named.iter().all(|range| range.is_empty() || range.end.addr() - range.start.addr() == 6 * 4));
+        let state = optimizer.state(0).unwrap();
+        let numbers = || state.values().filter(|tensor| tensor.dtype() == DType::F32).flat_map(|tensor| {
+            let first = of(tensor).start;
+            values(tensor).into_iter().enumerate().map(move |(i, value)| (first.wrapping_add(i), value))
+        });
+        let old: Vec<(*const f32, f32)> = numbers().collect();
+        update(&mut optimizer, before);
+        for ((place, old), (_, new)) in old.into_iter().zip(numbers()) {
+            prop_assert!(old == new || named[1..].iter().any(|range| range.contains(&place)), "{old} became {new}");
         }
     }
 
