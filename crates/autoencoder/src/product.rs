@@ -106,7 +106,7 @@ pub(crate) fn product<T: Real>(
 ///
 /// `needed` is other memory that `finish` works on, arrays as long as `out`: the
 /// kernel asks for a block's share of it while it computes the block before.
-/// Only the addresses count, and any will do; nothing there is read.
+/// Only the addresses count; nothing there is read.
 ///
 /// Where the result is not `kept`, `keep` is 0, and `finish` is all that may
 /// rely on it: `out` may be left as it was.

@@ -29,6 +29,11 @@
 //!   weight gradient are. `b` is packed whole; the result is computed
 //!   [`ROWS`] at a time.
 //!
+//! Both call back with each part of the result as soon as it is complete and
+//! while it is in a near cache: there the bias and the logistic function, its
+//! derivative, or the whole update of the weights is done. So a gradient need
+//! not go through memory at all.
+//!
 //! While a block is computed, the memory of the next one is asked for, some cache
 //! lines before each tile ([`Ahead`]): the numbers of `b` that are packed next, or
 //! the weights and the optimizer's state that the next block's update works on.
@@ -36,11 +41,6 @@
 //! hold, and the sums by themselves would leave the way to it idle. (Software
 //! prefetch as in the kernels of GotoBLAS, Goto and van de Geijn 2008, but of
 //! whole blocks, and of what the callback works on.)
-//!
-//! Both call back with each part of the result as soon as it is complete and
-//! while it is in a near cache: there the bias and the logistic function, its
-//! derivative, or the whole update of the weights is done. So a gradient need
-//! not go through memory at all.
 //!
 //! # Why the bits are the same on every such processor
 //!
@@ -191,16 +191,10 @@ impl<F: FnMut(usize, usize, &mut [f32])> ByColumns<'_, F> {
                 let first = cut.start == 0;
                 let depth = cut.len();
                 let a = &pack_a[cut.start * m..][..depth * m];
-                let next = if cut.end < cuts.k {
-                    Region::of(b, cut.end..cut.end + cuts.depth, column..column + columns)
-                } else {
-                    let next = column + columns;
-                    Region::of(b, 0..cuts.depth, next..next + COLUMNS)
-                };
-                pack_columns(simd, pack_b, b, cut, column, columns);
+                let next = [next_to_pack(b, cuts, &cut, column)];
                 let tiles = m.div_ceil(H) * columns.div_ceil(2 * S::F32_LANES);
-                let next = [next];
-                let mut ahead = Ahead::of(&next[usize::from(next[0].is_empty())..], tiles);
+                let mut ahead = Ahead::of(&next, tiles);
+                pack_columns(simd, pack_b, b, cut, column, columns);
                 for row in (0..m).step_by(NEAR) {
                     let rows = NEAR.min(m - row);
                     let a = &a[row * depth..][..rows * depth];
@@ -268,42 +262,21 @@ impl<const N: usize, F: FnMut(usize, &mut [f32])> ByRows<'_, N, F> {
                 at += len;
             }
         }
+        let cuts = terms.iter().map(|term| Cuts::of(term.a.columns()).count());
+        let cuts: usize = cuts.sum();
         let pack_a = part(&mut packs.a, DEPTH * ROWS);
         let memory = part(&mut packs.block, if out.is_some() { 0 } else { ROWS * n });
         for row in (0..m).step_by(ROWS) {
             let rows = ROWS.min(m - row);
-            let whole = out.as_ref().map(|out| out.as_ptr());
+            let whole = out.as_ref().map(|out| out.as_ptr_range());
             let block_out = match &mut out {
                 Some(out) => &mut out[row * n..][..rows * n],
                 None => &mut memory[..rows * n],
             };
-            // The next block's rows of everything that it and `finish` work on.
             let next = row + rows..m.min(row + rows + ROWS);
-            let of_rows = |start: *const f32| Region {
-                start: start.addr() + next.start * n * size_of::<f32>(),
-                bytes: next.len() * n * size_of::<f32>(),
-                stride: 0,
-                rows: 1,
-            };
-            let others = needed.iter().filter(|range| !range.is_empty());
-            let others = others.map(|range| of_rows(range.start));
-            let operands = terms.iter().map(|term| {
-                let columns = 0..term.a.columns();
-                Region::of(term.a.t(), columns, next.clone())
-            });
-            let all = operands.chain(others).chain(whole.map(of_rows));
-            let mut regions = [Region::default(); MOST];
-            let mut count = 0;
-            for (to, region) in regions.iter_mut().zip(all.filter(|r| !r.is_empty())) {
-                *to = region;
-                count += 1;
-            }
-            let cuts: usize = terms
-                .iter()
-                .map(|term| Cuts::of(term.a.columns()).count())
-                .sum();
+            let next = next_rows(&terms, needed, whole, next);
             let tiles = rows.div_ceil(H) * n.div_ceil(2 * S::F32_LANES);
-            let mut ahead = Ahead::of(&regions[..count], tiles * cuts);
+            let mut ahead = Ahead::of(&next, tiles * cuts);
             let mut pack_b = &*pack_b;
             let mut keep = keep;
             for term in &terms {
@@ -356,17 +329,62 @@ impl Region {
         }
     }
 
+    /// Numbers `from` to `to` of an array, as far as it goes.
+    fn of_array(array: &Range<*const f32>, numbers: Range<usize>) -> Self {
+        const NUMBER: usize = size_of::<f32>();
+        let (start, end) = (array.start.addr(), array.end.addr());
+        let at = |number: usize| end.min(start.saturating_add(number * NUMBER));
+        Self {
+            start: at(numbers.start),
+            bytes: at(numbers.end) - at(numbers.start),
+            stride: 0,
+            rows: 1,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.rows == 0 || self.bytes == 0
     }
 }
 
-/// Most regions that [`by_rows`] asks for: two operands, the result, and what
-/// an update touches. What is beyond is not asked for.
+/// What [`by_columns`] packs after this cut of the columns from `column` on: the
+/// next cut of them, or the first of the next columns.
+fn next_to_pack(b: Matrix<'_, f32>, cuts: Cuts, cut: &Range<usize>, column: usize) -> Region {
+    let (rows, column) = match cut.end < cuts.k {
+        true => (cut.end..cut.end + cuts.depth, column),
+        false => (0..cuts.depth, column + COLUMNS),
+    };
+    let column = column.min(b.columns());
+    Region::of(b, rows, column..column + COLUMNS)
+}
+
+/// Most regions that [`by_rows`] asks for; what is beyond is not asked for.
 const MOST: usize = 8;
 
+/// What [`by_rows`] and its callback work on when the result's rows `next` are
+/// computed: those of `a` in each term, of the arrays `needed`, and of the result.
+fn next_rows<const N: usize>(
+    terms: &[Term<'_, f32>; N],
+    needed: &[Range<*const f32>],
+    out: Option<Range<*const f32>>,
+    next: Range<usize>,
+) -> [Region; MOST] {
+    let n = terms[0].b.columns();
+    let operands = terms.iter().map(|term| {
+        let columns = 0..term.a.columns();
+        Region::of(term.a, next.clone(), columns)
+    });
+    let arrays = needed.iter().cloned().chain(out);
+    let arrays = arrays.map(|array| Region::of_array(&array, next.start * n..next.end * n));
+    let mut regions = [Region::default(); MOST];
+    regions
+        .iter_mut()
+        .zip(operands.chain(arrays))
+        .for_each(|(to, region)| *to = region);
+    regions
+}
+
 /// Asks for the cache lines of some regions, spread evenly over so many steps.
-#[derive(Clone, Copy)]
 struct Ahead<'a> {
     /// The region at hand, from its current piece on, and the next line in it.
     region: Region,
@@ -380,10 +398,10 @@ struct Ahead<'a> {
 
 impl<'a> Ahead<'a> {
     fn of(regions: &'a [Region], steps: usize) -> Self {
+        let regions_with_lines = regions.iter().filter(|region| !region.is_empty());
         // A piece may begin and end within a line.
-        let lines = regions
-            .iter()
-            .map(|region| region.rows * (region.bytes.div_ceil(LINE) + 1));
+        let lines =
+            regions_with_lines.map(|region| region.rows * (region.bytes.div_ceil(LINE) + 1));
         let mut ahead = Self {
             region: Region::default(),
             line: 0,
@@ -402,12 +420,18 @@ impl<'a> Ahead<'a> {
         if self.region.rows > 1 {
             self.region.rows -= 1;
             self.region.start += self.region.stride;
-        } else if let [region, rest @ ..] = self.rest {
-            (self.region, self.rest) = (*region, rest);
-        } else {
-            (self.lines, self.due) = (0, 0);
+            self.line = self.region.start / LINE * LINE;
+            return;
         }
-        self.line = self.region.start / LINE * LINE;
+        while let [region, rest @ ..] = self.rest {
+            self.rest = rest;
+            if !region.is_empty() {
+                self.region = *region;
+                self.line = region.start / LINE * LINE;
+                return;
+            }
+        }
+        (self.lines, self.due) = (0, 0);
     }
 
     /// Gives the lines whose turn it is at the next step.
@@ -682,56 +706,64 @@ fn tile<S: Simd, const H: usize>(
     b: &[f32],
     scale: Scale,
 ) {
-    let width = 2 * S::F32_LANES;
-    if columns == width {
-        return whole_tile::<S, H>(simd, (out, stride), a, b, scale);
+    let lanes = S::F32_LANES;
+    if columns == 2 * lanes {
+        return whole_tile::<S, H, 2>(simd, (out, stride), a, b, scale);
     }
-    // A tile of its own, so that there is one way to store one: with two, the
-    // compiler would no longer keep the sums in registers alone.
+    // In memory of its own, so that `whole_tile` stores whole vectors only: with
+    // partial stores in it the compiler puts all sums through memory.
     let mut own = [[0f32; WIDEST]; H];
     for (own, out) in own.iter_mut().zip(out.chunks(stride)) {
         own[..columns].copy_from_slice(&out[..columns]);
     }
-    whole_tile::<S, H>(simd, (own.as_flattened_mut(), WIDEST), a, b, scale);
+    let to = (own.as_flattened_mut(), WIDEST);
+    if columns <= lanes {
+        whole_tile::<S, H, 1>(simd, to, a, b, scale);
+    } else {
+        whole_tile::<S, H, 2>(simd, to, a, b, scale);
+    }
     for (own, out) in own.iter().zip(out.chunks_mut(stride)) {
         out[..columns].copy_from_slice(&own[..columns]);
     }
 }
 
+/// The first `V` vectors' columns of a tile.
 #[inline(always)]
-fn whole_tile<S: Simd, const H: usize>(
+fn whole_tile<S: Simd, const H: usize, const V: usize>(
     simd: S,
     (out, stride): (&mut [f32], usize),
     a: &[f32],
     b: &[f32],
     Scale { keep, factor }: Scale,
 ) {
-    let mut sums = [[simd.splat_f32s(0.0); 2]; H];
+    let mut sums = [[simd.splat_f32s(0.0); V]; H];
     let (a, _) = a.as_chunks::<H>();
     let (b, _) = S::as_simd_f32s(b);
     let (b, _) = b.as_chunks::<2>();
-    // Counted loops over the constant H: the compiler unrolls them, and only
-    // then do the sums stay in registers.
-    for (a, [left, right]) in a.iter().zip(b) {
+    // Counted loops over the constants H and V: the compiler unrolls them, and
+    // only then do the sums stay in registers.
+    for (a, b) in a.iter().zip(b) {
         for i in 0..H {
             let a = simd.splat_f32s(a[i]);
-            sums[i][0] = simd.mul_add_f32s(a, *left, sums[i][0]);
-            sums[i][1] = simd.mul_add_f32s(a, *right, sums[i][1]);
+            for v in 0..V {
+                sums[i][v] = simd.mul_add_f32s(a, b[v], sums[i][v]);
+            }
         }
     }
     let (keeps, factors) = (simd.splat_f32s(keep), simd.splat_f32s(factor));
-    let lanes = S::F32_LANES;
     if keep == 0.0 {
         for i in 0..H {
-            let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..2 * lanes]);
-            to[0] = simd.mul_f32s(factors, sums[i][0]);
-            to[1] = simd.mul_f32s(factors, sums[i][1]);
+            let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..V * S::F32_LANES]);
+            for v in 0..V {
+                to[v] = simd.mul_f32s(factors, sums[i][v]);
+            }
         }
     } else {
         for i in 0..H {
-            let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..2 * lanes]);
-            to[0] = simd.mul_add_f32s(keeps, to[0], simd.mul_f32s(factors, sums[i][0]));
-            to[1] = simd.mul_add_f32s(keeps, to[1], simd.mul_f32s(factors, sums[i][1]));
+            let (to, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..V * S::F32_LANES]);
+            for v in 0..V {
+                to[v] = simd.mul_add_f32s(keeps, to[v], simd.mul_f32s(factors, sums[i][v]));
+            }
         }
     }
 }
@@ -783,7 +815,7 @@ mod tests {
                         ..term
                     },
                 ],
-                needed: &[a.as_ptr_range()],
+                needed: &[first.as_ptr_range()],
                 finish: |row: usize, numbers: &mut [f32]| {
                     seen[row * n..][..numbers.len()].copy_from_slice(numbers);
                 },
@@ -852,6 +884,7 @@ mod tests {
         }
         let lines: Vec<usize> = asked.iter().map(|(_, line)| *line).collect();
         assert_eq!(lines, expected);
+        assert!(asked[asked.len() - 1].0 > steps / 2);
         let gaps = asked.windows(2).map(|two| two[1].0 - two[0].0);
         assert!(gaps.clone().max() <= gaps.min().map(|gap| gap + 1));
         Ahead::of(&[], 1).step(|line| panic!("{line} of nothing"));
@@ -859,6 +892,49 @@ mod tests {
         let (mut ahead, mut count) = (Ahead::of(&regions, 2), 0);
         (0..2).for_each(|_| ahead.step(|_| count += 1));
         assert_eq!(count, expected.len());
+    }
+
+    /// Of blocks at the beginning, in the middle and at the end: what the next
+    /// one is, as numbers from the array's start.
+    #[test]
+    fn the_next_block_is_what_is_asked_for() {
+        let numbers = vec![0f32; 300 * 200];
+        let start = numbers.as_ptr().addr();
+        let seen = |region: Region| match region.is_empty() {
+            true => (0, 0, 0, 0),
+            false => (
+                (region.start - start) / 4,
+                region.bytes / 4,
+                region.stride / 4,
+                region.rows,
+            ),
+        };
+        let (b, cuts) = (Matrix::new(&numbers, 200), Cuts::of(300));
+        let after = |b, cut, column| seen(next_to_pack(b, cuts, &cut, column));
+        assert_eq!(after(b, 0..150, 0), (150 * 200, 128, 200, 150));
+        assert_eq!(after(b, 150..300, 0), (128, 72, 200, 150));
+        assert_eq!(after(b, 0..150, 128), (150 * 200 + 128, 72, 200, 150));
+        assert_eq!(after(b, 150..300, 128), (0, 0, 0, 0));
+        let turned = Matrix::new(&numbers, 300).t();
+        assert_eq!(after(turned, 150..300, 0), (128 * 300, 150, 300, 72));
+
+        // The rows of a result [200, 30] from a' [300, 200] and b [300, 30].
+        let other = vec![0f32; 300 * 30];
+        let terms = [Term {
+            factor: 1.0,
+            a: Matrix::new(&numbers, 200).t(),
+            b: Matrix::new(&other, 30),
+        }];
+        let array = || numbers[7..7 + 200 * 30].as_ptr_range();
+        let rows = |next| next_rows(&terms, &[array()], Some(array()), next).map(seen);
+        let nothing = (0, 0, 0, 0);
+        let third = (7 + 24 * 30, 24 * 30, 0, 1);
+        assert_eq!(rows(24..48)[..3], [(24, 24, 200, 300), third, third]);
+        assert!(rows(24..48)[3..].iter().all(|region| *region == nothing));
+        assert!(rows(200..200).iter().all(|region| *region == nothing));
+        let short = numbers[..25 * 30].as_ptr_range();
+        let cut = next_rows(&terms, &[short], None, 24..48).map(seen);
+        assert_eq!(cut[1], (24 * 30, 30, 0, 1));
     }
 
     #[test]
@@ -870,7 +946,7 @@ mod tests {
         assert!(lengths(0).is_empty());
     }
 
-    /// The one unsafe function against the plain loops around it.
+    /// The unsafe transposition against the plain loops around it.
     #[test]
     fn transposing_by_vectors_equals_transposing_by_loops() {
         for (width, count, depth, stride) in

@@ -321,28 +321,33 @@ proptest! {
     }
 
     #[test]
-    fn an_update_by_parts_changes_only_the_memory_it_names(rule in any_rule(), before in 0u32..7) {
-        let (w, _) = start().unwrap();
+    fn an_update_by_parts_changes_only_the_memory_it_names(rule in any_rule(), before in 0u64..7) {
+        let w = Var::ones((2, 6), DType::F32, &Device::Cpu).unwrap();
         let config = OptimizerConfig::uniform(constant(rule, 0.1), 2);
-        let mut optimizer = GroupedOptimizer::new(vec![w.clone()], config).unwrap();
-        let update = |optimizer: &mut GroupedOptimizer, step: u32| {
-            let g = w.affine(0.3, f64::from(step) * 0.1 - 0.25).unwrap();
-            optimizer.update(&[g]).unwrap();
+        let param = Param { name: "w".into(), kind: ParamKind::Weight, var: w.clone() };
+        let mut optimizer = GroupedOptimizer::for_replicas(vec![param], vec![config; 2]).unwrap();
+        let gradient = |step: u64| -> Vec<f32> {
+            (0..12).map(|i| ((i + 5 * step) % 7) as f32 * 0.1 - 0.25).collect()
         };
-        (0..before).for_each(|step| update(&mut optimizer, step));
+        for step in 0..before {
+            let g = Tensor::from_vec(gradient(step), (2, 6), &Device::Cpu).unwrap();
+            optimizer.update(&[g]).unwrap();
+        }
+        prop_assume!(!optimizer.needs_whole(0, 1));
 
-        prop_assume!(!optimizer.needs_whole(0, 0));
-        let named = optimizer.memory::<f32>(0, 0).unwrap();
+        let named = optimizer.memory::<f32>(0, 1).unwrap();
         let of = |tensor: &Tensor| with_slices([], [tensor], |[], [s]: [&[f32]; 1]| s.as_ptr_range()).unwrap();
-        prop_assert_eq!(&named[0], &of(&w));
+        prop_assert_eq!(&named[0], &of(&w.get(1).unwrap()));
         prop_assert!(named.iter().all(|range| range.is_empty() || range.end.addr() - range.start.addr() == 6 * 4));
-        let state = optimizer.state(0).unwrap();
-        let numbers = || state.values().filter(|tensor| tensor.dtype() == DType::F32).flat_map(|tensor| {
+        let states = [0, 1].map(|replica| optimizer.state(replica).unwrap());
+        let numbers = || states.iter().flat_map(|state| state.values()).filter(|tensor| tensor.dtype() == DType::F32).flat_map(|tensor| {
             let first = of(tensor).start;
             values(tensor).into_iter().enumerate().map(move |(i, value)| (first.wrapping_add(i), value))
         });
         let old: Vec<(*const f32, f32)> = numbers().collect();
-        update(&mut optimizer, before);
+        let g = gradient(before);
+        optimizer.update_part(0, 1, 0, &g[6..10]).unwrap();
+        optimizer.update_part(0, 1, 4, &g[10..]).unwrap();
         for ((place, old), (_, new)) in old.into_iter().zip(numbers()) {
             prop_assert!(old == new || named[1..].iter().any(|range| range.contains(&place)), "{old} became {new}");
         }

@@ -33,9 +33,7 @@ impl Citation {
         // Nothing here has a clock: the day of the newest of these commits.
         let dates = experiment.environments().into_iter();
         let dates = dates.filter_map(|(environment, ..)| environment.commit_date.as_deref());
-        let timed = experiment.cost.as_ref();
-        let timed = timed.and_then(|cost| cost.environment.commit_date.as_deref());
-        let date = dates.chain(timed).max();
+        let date = dates.max();
         let year = date.and_then(|date| date.split_once('-'));
         let year = year.map_or_else(String::new, |(year, _)| format!("  year = {{{year}}},\n"));
         let released = date.map_or_else(String::new, |date| format!("date-released: {date}\n"));

@@ -9,7 +9,7 @@ use super::{Cell, Table, words};
 use crate::findings::findings;
 use crate::load::{Experiment, State, Study};
 use crate::number::{
-    ARM, RECORD, count, grouped, in_a_row, listed, one_by_one, range, significant, slug,
+    ARM, RECORD, RUN, count, grouped, in_a_row, listed, one_by_one, range, significant, slug,
 };
 use crate::page::runs_line;
 use crate::statistics::median;
@@ -461,24 +461,26 @@ fn runtime(experiment: &Experiment) -> (Answer, Text) {
         let mixed = records
             .windows(2)
             .any(|two| machine(two[0]) != machine(two[1]));
-        times.extend(match (median(&seconds), records.first()) {
-            (Some(_), Some(_)) if mixed => Some(text!(
-                "{label}: on several machines, over which none is taken",
-                "{label}：来自多台机器，不合并统计",
+        let (Some(middle), Some(first)) = (median(&seconds), records.first()) else {
+            continue;
+        };
+        times.push(match mixed {
+            true => text!(
+                "{label} no median, since machines, kernels or numbers of runs side by side differ",
+                "{label} 不取中位数，因机器、内核或同时运行的数目不同",
                 label,
-            )),
-            (Some(middle), Some(first)) => Some(text!(
-                "{label}: {middle} ({ends}), {jobs} side by side",
-                "{label}：{middle}（{ends}），同时运行 {jobs} 个",
+            ),
+            false => text!(
+                "{label} {middle} ({ends}), {jobs} side by side",
+                "{label} {middle}（{ends}），同时进行 {jobs}",
                 label,
                 middle = significant(middle),
                 ends = range(
                     significant(seconds.iter().copied().fold(f64::INFINITY, f64::min)),
                     significant(seconds.iter().copied().fold(0.0, f64::max)),
                 ),
-                jobs = first.header.environment.jobs,
-            )),
-            _ => None,
+                jobs = count(first.header.environment.jobs, RUN),
+            ),
         });
     }
     if times.is_empty() {
@@ -490,9 +492,9 @@ fn runtime(experiment: &Experiment) -> (Answer, Text) {
     (
         Answer::InPart,
         text!(
-            "Median seconds of fine-tuning a run, and the range, in which is what else the machine \
-             did: {times}. Pre-training and energy are not measured.",
-            "每次运行反向微调秒数的中位数及范围（机器当时的其他负载也在其中）：{times}。未测预训练用时与能耗。",
+            "Median seconds of fine-tuning a run, and their range (what else the machine did is in \
+             them): {times}. Pre-training and energy are not measured.",
+            "每次运行反向微调秒数的中位数及范围（含机器当时其他负载的影响）：{times}。未测预训练用时与能耗。",
             times = one_by_one(&times),
         ),
     )

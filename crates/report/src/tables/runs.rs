@@ -88,16 +88,18 @@ impl<'a> Rows<'a> {
             return;
         }
         self.found.insert(&run.id, (self.rows.len(), 0));
-        let protocol = self.several.then(|| study.protocol.name.as_str().into());
-        let cells = row(study, run, name.clone(), last, epochs);
-        let cells = protocol.into_iter().chain(cells);
+        let mut cells = row(study, run, name.clone(), last, epochs);
+        if self.several {
+            cells.insert(1, study.protocol.name.as_str().into());
+        }
         let id = std::slice::from_ref(&run.id);
-        self.rows.push(cells.map(|cell| cell.of(id)).collect());
+        let cells = cells.into_iter().map(|cell| cell.of(id));
+        self.rows.push(cells.collect());
     }
 
     fn table(mut self, name: &str, caption: Text, figure: Text) -> Table {
         for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
-            self.rows[*place][usize::from(self.several)].text += text!(
+            self.rows[*place][0].text += text!(
                 " (shared with {more} more)",
                 "（与另外 {more} 处共用）",
                 more
@@ -110,16 +112,18 @@ impl<'a> Rows<'a> {
             "protocol, as the experiment file names it",
             "方案（实验文件中的名称）"
         );
-        let columns = self.several.then(|| words(protocol)).into_iter();
-        let columns = columns.chain(columns_of_a_run(figure)).collect();
+        let mut columns = columns(figure);
+        if self.several {
+            columns.insert(1, words(protocol));
+        }
         let mut table = Table::new(name, caption, columns);
         table.rows = self.rows;
         table
     }
 }
 
-fn columns_of_a_run(figure: Text) -> [Column; 6] {
-    [
+fn columns(figure: Text) -> Vec<Column> {
+    vec![
         arm_column(),
         numbers(text!("seed", "随机种子")),
         words(text!("run id", "运行编号")),
@@ -166,8 +170,8 @@ pub(crate) fn state(study: &Study, state: &State, planned: u64) -> Text {
     }
 }
 
-fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) -> [Cell; 6] {
-    [
+fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) -> Vec<Cell> {
+    vec![
         name.into(),
         Cell::number(run.seed as f64, |_| run.seed.to_string()),
         run.id.as_str().into(),

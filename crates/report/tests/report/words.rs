@@ -332,9 +332,9 @@ fn two_protocols_stand_side_by_side() {
         cells.collect()
     };
     let runs = lines("runs.csv");
-    assert_eq!(runs[1], "common,AdaMix (W1 + B1),0");
-    assert_eq!(runs[41], "tuned,AdaMix (W1 + B1),0");
-    assert_eq!(lines("tuning-runs.csv")[1], "tuned,\"AdaMix (W1 + B1), 0\"");
+    assert_eq!(runs[1], "AdaMix (W1 + B1),common,0");
+    assert_eq!(runs[41], "AdaMix (W1 + B1),tuned,0");
+    assert_eq!(lines("tuning-runs.csv")[1], "\"AdaMix (W1 + B1), 0\",tuned");
 }
 
 /// The section on the open details.
@@ -585,6 +585,17 @@ fn what_reviewers_ask_is_answered_from_the_records() {
     let report = render(MadeUp::new(10, 4.3).write().path()).unwrap();
     let from = "<h2 id=\"review-heading\"";
     insta::assert_snapshot!(both_between(&report.html, from, "</section>"));
+
+    // Times of two kernels have no median.
+    let folder = MadeUp::new(10, 4.3).write();
+    let run = std::fs::read_dir(folder.path().join("runs"))
+        .unwrap()
+        .next();
+    let path = run.unwrap().unwrap().path();
+    let record = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, record.replace("gemm avx2+fma", "gemm avx512f")).unwrap();
+    let text = text_between(&render(folder.path()).unwrap().html, from, "</section>");
+    assert!(text.contains("Common protocol no median, since machines, kernels or"));
 
     // What the records do not hold is said.
     let mut bare = MadeUp::new(3, 4.3);
