@@ -212,7 +212,7 @@ impl Finding<'_> {
             Verdict::Reproduced => text!(
                 "AdaMix is lowest or tied in every declared figure and lowest in at least one, and \
                  every measured interval lies below 1: the claim is reproduced here.",
-                "AdaMix 的各项名义开销均为最低或并列最低，且至少一项为最低，各实测置信区间都在 1 以下：\
+                "AdaMix 的各项计数开销均为最低或并列最低，且至少一项为最低，各实测置信区间都在 1 以下：\
                  该主张在此得到复现。"
             ),
             Verdict::Contradicted => text!(
@@ -224,7 +224,7 @@ impl Finding<'_> {
                 "No measured {contradiction} interval lies above 1, but AdaMix is not lowest or \
                  tied in every declared figure, lowest in one, and below 1 in every measured \
                  interval: undecided.",
-                "没有实测 {contradiction} 置信区间在 1 以上，但 AdaMix 并非各项名义开销都最低或并列最低、至少一项\
+                "没有实测 {contradiction} 置信区间在 1 以上，但 AdaMix 并非各项计数开销都最低或并列最低、至少一项\
                  最低且各实测置信区间都在 1 以下：尚无定论。",
                 contradiction,
             ),
@@ -236,7 +236,7 @@ impl Finding<'_> {
              Measured time of one update of all parameters, AdaMix divided by the other arm: \
              {measured}, with {confidence} intervals over {rounds} of one session of timing, \
              which another session need not meet. {reason}{share}",
-            "一次更新的名义开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时，\
+            "一次更新的计数开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时，\
              AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自同一时段内的 {rounds}，换一时段未必落在其内。{reason}{share}",
             declared = one_by_one(&declared),
             measured = Text::new(listed(&measured).en, Text::join(&measured, "", "，").zh),
@@ -741,10 +741,15 @@ pub(crate) fn control_paragraphs(experiment: &Experiment, study: &Study) -> Vec<
                      its control, which does not show that the two are equal.",
                     "该区间包含 0：就最终误差而言，这些随机种子无法区分 AdaMix 与其对照，但这并不说明两者相等。"
                 ),
+                (false, false) if study.protocol.tuning.is_some() => text!(
+                    " The interval leaves 0 out: AdaMix can be told apart from its control, each \
+                     with the settings chosen for it, which differ for the biases too.",
+                    "该区间不含 0：AdaMix 与其对照可以区分；两者各用为其选定的设置，偏置的设置也不同。"
+                ),
                 (false, false) => text!(
-                    " The interval leaves 0 out: AdaMix can be told apart from its control, so \
-                     that what is found above is not found of SGD with the same biases.",
-                    "该区间不含 0：AdaMix 与其对照可以区分，上文的结论并不适用于偏置规则相同的 SGD。"
+                    " The interval leaves 0 out: AdaMix can be told apart from its control, SGD \
+                     with the same biases.",
+                    "该区间不含 0：AdaMix 与其对照（偏置规则相同的 SGD）可以区分。"
                 ),
             };
             let few = match few {

@@ -534,7 +534,7 @@ fn rule(ids: &Text, claim: &Rule) -> Vec<Text> {
             text!(
                 "Contradicted: against any of them the {high} interval lies above +{margin}; the level \
                  is higher because each of them has a chance to contradict.",
-                "与主张相反：对其中任何一种，{high} 的置信区间在 +{margin} 以上；每种方法都可能使主张被否定，因此取更高的置信水平。",
+                "与主张相反：只要对其中某一种，{high} 的置信区间在 +{margin} 以上；每种方法都可能使主张被否定，因此取更高的置信水平。",
                 high,
                 margin
             ),
@@ -556,14 +556,14 @@ fn rule(ids: &Text, claim: &Rule) -> Vec<Text> {
             text!(
                 "{ids}: the cost of one update, declared (operations, bytes of state, bytes moved) \
                  and measured (time of AdaMix divided by that of the other arm).",
-                "{ids}：一次更新的开销，分名义开销（运算次数、状态字节数、读写字节数）与实测用时（AdaMix 除以另一方法）。",
+                "{ids}：一次更新的开销，分计数开销（运算次数、状态字节数、读写字节数）与实测用时（AdaMix 除以另一方法）。",
                 ids
             ),
             text!(
                 "Reproduced: AdaMix is lowest or tied in every declared figure and lowest in one, \
                  and every {level} interval of the time ratio lies below 1. Contradicted: one \
                  {high} interval lies above 1. Else undecided.",
-                "已复现：AdaMix 的各项名义开销最低或并列最低，至少一项最低，且用时之比的各 {level} 置信区间都在 1 以下。\
+                "已复现：AdaMix 的各项计数开销最低或并列最低，至少一项最低，且用时之比的各 {level} 置信区间都在 1 以下。\
                  与主张相反：有一个 {high} 置信区间在 1 以上。其余情形：尚无定论。",
                 level,
                 high

@@ -7,7 +7,7 @@ use super::chart::{Curve, Style, data, over_epochs, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::{ArmRuns, Study};
-use crate::number::{percent, significant};
+use crate::number::{in_a_row, percent, significant};
 use crate::provenance::Provenance;
 use crate::statistics::{MedianInterval, TimeToTarget, median, median_interval};
 
@@ -30,8 +30,8 @@ pub(super) fn figure(
         .any(|rule| arm.arm.weights["rule"] == *rule);
     let words = Words {
         title: text!(
-            "Are the gradients large beside the constant K?",
-            "梯度与常数 K 相比是否够大？"
+            "Are the gradients large beside the root of K?",
+            "与常数 K 的平方根相比，梯度大吗？"
         ),
         caption: text!(
             "Median size |g| of the weights' gradients in the last update of each epoch, by \
@@ -41,7 +41,8 @@ pub(super) fn figure(
              阴影为该中位数介于其中两个值之间的区间，种子少于六个时即其全部范围。",
             arm = arm.label(),
         ),
-        description: description(&curves, root, divides_by_gradient),
+        description: description(&curves, root, divides_by_gradient)
+            + root.map_or_else(Text::default, |root| above(&curves, root)),
     };
     if let Some(root) = root {
         curves.push(Curve {
@@ -132,6 +133,31 @@ fn label(sizes: &[usize], layer: usize) -> Text {
     }
 }
 
+/// In how many of the layers g decides for half of the weights, after some epoch.
+fn above(layers: &[Curve], root: f64) -> Text {
+    let above = layers.iter().filter(|layer| {
+        let mut medians = layer.points.iter().map(|(_, median)| *median);
+        medians.any(|median| median > root)
+    });
+    let above: Vec<Text> = above.map(|layer| layer.label.clone()).collect();
+    let count = layers.len();
+    match above.len() {
+        0 => text!(
+            " In none of the {count} layers is the median ever above the root of K.",
+            "{count} 层中没有一层的中位数曾高于 K 的平方根。",
+            count,
+        ),
+        number => text!(
+            " In {number} of the {count} layers the median is above the root of K after some \
+             epoch: {labels}.",
+            "{count} 层中有 {number} 层的中位数在某一轮之后高于 K 的平方根：{labels}。",
+            number,
+            count,
+            labels = in_a_row(&above),
+        ),
+    }
+}
+
 fn description(layers: &[Curve], root: Option<f64>, divides_by_gradient: bool) -> Text {
     let all = layers.iter().flat_map(|layer| &layer.points);
     let largest = all.map(|(_, median)| *median).fold(0.0, f64::max);
@@ -180,4 +206,31 @@ fn description(layers: &[Curve], root: Option<f64>, divides_by_gradient: bool) -
         slowed,
         meaning,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_named_where_the_gradient_decides() {
+        let layer = |name: &str, medians: [f64; 2]| Curve {
+            arm: None,
+            label: name.into(),
+            style: Style::LIMIT,
+            points: vec![(1, medians[0]), (2, medians[1])],
+            band: Vec::new(),
+            seeds: Vec::new(),
+            runs: Vec::new(),
+        };
+        let layers = [
+            layer("one", [0.01, 0.02]),
+            layer("two", [0.2, 0.02]),
+            layer("three", [0.3, 0.3]),
+        ];
+        let said =
+            " In 2 of the 3 layers the median is above the root of K after some epoch: two, three.";
+        assert_eq!(above(&layers, 0.1).en, said);
+        assert!(above(&layers, 0.3).en.starts_with(" In none of the 3"));
+    }
 }

@@ -71,7 +71,7 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
              operations for each byte that it moves; up, the operations a second that were \
              measured, mean over the rounds with its 95\u{202f}% Student interval. On a dashed \
              line all updates move as many bytes a second. {roof}",
-            "每个标记为一种方法在 {machine} 上的更新：横轴为每读写一个字节的名义算术运算次数，纵轴为实测的每秒运算\
+            "每个标记为一种方法在 {machine} 上的更新：横轴为每读写一个字节的计数所得的算术运算次数，纵轴为实测的每秒运算\
              次数，取各次计时的均值，附 95\u{202f}% Student 置信区间。同一虚线上的更新每秒读写的字节数相同。{roof}",
             machine = environment.gpu.as_ref().unwrap_or(&environment.processor),
             roof = roof(cost),
@@ -104,7 +104,7 @@ fn roof(cost: &Cost) -> Text {
             text!("one thread", "单个线程"),
             text!(
                 "by the triad a = b + s c and by fused multiply-adds",
-                "分别由三元运算 a = b + s c 和融合乘加测得"
+                "分别由 triad 运算 a = b + s c 和融合乘加测得"
             ),
         ),
         Some(_) => (
@@ -119,7 +119,7 @@ fn roof(cost: &Cost) -> Text {
         "The whole line is the roof, what {what} reaches by itself: {bytes} GB/s and {operations} \
          billion operations a second, {how}. A mark above it kept part of its numbers in a cache \
          from one update to the next.",
-        "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations} 十亿次运算，{how}。高于屋顶线的标记，\
+        "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations} G 次运算，{how}。高于屋顶线的标记，\
          其部分数据在两次更新之间留在缓存中。",
         what,
         bytes,

@@ -60,14 +60,14 @@ pub(super) fn figure(
             "各方法多快达到目标误差？"
         ),
         caption: text!(
-            "The target is a test error of {target}, the final median error of the worst arm \
-             ({worst}){standing}. Each strip, from 0 at its foot to all at its top, shows the share of the \
+            "The target is a test error of {target}, the final median error of the arm \
+             where it is highest ({worst}){standing}. Each strip, from 0 at its foot to all at its top, shows the share of the \
              arm's seeds that have reached it by each epoch; shaded, Wilson's 95\u{202f}% interval \
              of that share. The mark below is the median epoch, the bar its interval between two \
              of the times, whatever their distribution; here it holds the median with a chance of \
              at least {coverage}. A run that never gets there is censored: it stays in the share, \
              and a bar that ends in an arrow goes on beyond the last epoch.",
-            "目标为测试误差 {target}，即最差方法（{worst}）最终误差的中位数{standing}。每个条带自底部（0）至顶部（全部），\
+            "目标为测试误差 {target}，即最终误差中位数最高的方法（{worst}）的该中位数{standing}。每个条带自底部（0）至顶部（全部），\
              表示到各轮为止已达目标的随机种子所占比例；阴影为该比例的 Wilson 95\u{202f}% 置信区间。下方标记为\
              轮数的中位数，横条为其区间，取自两个次序统计量，与分布无关；此处以至少 {coverage} 的概率包含中位数。\
              始终未达目标的运行按删失处理：仍计入比例的分母；末端为箭头的横条延伸到最后一轮之后。",

@@ -92,7 +92,7 @@ pub(super) fn figure(
              diverged. The line joins the lowest at each learning rate over the other settings; a \
              ring marks the candidate that was chosen.{meaning}{without}",
             "每组候选设置的验证误差与学习率，均为对数刻度，取各调优种子的均值。实心标记：全部轮数已完成；空心标记：\
-             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接各学习率下其余设置中的最低值；圆圈标出\
+             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接每个学习率下、其余设置取遍后的最低值；圆圈标出\
              选定的候选设置。{meaning}{without}",
             meaning = meaning_of_rate(study),
             without,

@@ -15,13 +15,13 @@ pub(crate) fn convergence(study: &Study) -> Option<Table> {
         text!(
             "Mean test error over epochs 1 to {epochs} (the area under the error curve), with its \
              95\u{202f}% Student interval; and epochs until the test error is at most {target}, \
-             the final median error of the worst arm ({worst}){standing}. A run that never gets there is \
+             the final median error of the arm where it is highest ({worst}){standing}. A run that never gets there is \
              censored: it counts as later than {epochs}, and is not dropped. The median is Kaplan \
              and Meier's; the restricted mean takes a run that is later as {epochs}. Seconds are \
              the median of the epochs times the updates of an epoch times the median time of a \
              training step.",
             "第 1 至 {epochs} 轮测试误差的均值（误差曲线下面积），附 95\u{202f}% Student 置信区间；\
-             以及测试误差降至 {target} 以下（含）所需的轮数，该目标取最差方法（{worst}）最终误差的中位数{standing}。\
+             以及测试误差降至 {target} 以下（含）所需的轮数，该目标取最终误差中位数最高的方法（{worst}）的该中位数{standing}。\
              始终未达到目标的运行按删失处理：记为晚于第 {epochs} 轮，不予剔除。中位数按 Kaplan-Meier \
              估计；限制均值把更晚的运行计为 {epochs} 轮。秒数为轮数的中位数乘以每轮更新次数再乘以一个训练步用时的中位数。",
             epochs,

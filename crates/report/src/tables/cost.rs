@@ -42,7 +42,7 @@ pub(crate) fn declared(study: &Study) -> Table {
              divisions and square roots, each counted as one), bytes of state kept between \
              updates, and bytes read and written, at 4 bytes a number. What an update does once \
              for all parameters is not counted.",
-            "一次更新的名义开销，按每个参数平均；在一种能计数的数值类型上运行规则得到：算术运算次数\
+            "一次更新的计数开销，按每个参数平均；在一种能计数的数值类型上运行规则得到：算术运算次数\
              （加减、乘、除、开方各计一次）、两次更新之间保存的状态字节数、读写字节数，每个数 4 字节。\
              每次更新对全体参数只做一次的运算不计。"
         ),
@@ -97,11 +97,11 @@ pub(crate) fn measured(study: &Study, cost: &Cost) -> Table {
         text!(
             "Measured cost: medians over {rounds} rounds, all kinds of update timed in turn in \
              each round, on {machine}. The ratio is the update time of AdaMix divided by the \
-             arm's, paired by round, with its 95\u{202f}% Student interval; below 1 AdaMix is \
-             faster. A step is forward, backward and update; an epoch is {steps} steps. Arms \
+             arm's, paired by round: the mean of the rounds' ratios, with its 95\u{202f}% Student \
+             interval; below 1 AdaMix is faster. A step is forward, backward and update; an epoch is {steps} steps. Arms \
              whose updates are the same work, whatever their learning rates, are timed once.",
             "实测开销：取 {rounds} 次轮番计时的中位数，每次依次测量各类更新，所用机器为 {machine}。\
-             比值为 AdaMix 的更新用时除以该方法的更新用时，按次配对，附 95\u{202f}% Student \
+             比值为 AdaMix 的更新用时除以该方法的更新用时，按次配对后取均值，附 95\u{202f}% Student \
              置信区间；小于 1 表示 AdaMix 更快。一步包括前向、反向与更新；一轮为 {steps} 步。\
              更新运算相同的方法，无论学习率如何，只计时一次。",
             rounds = cost
@@ -183,7 +183,7 @@ pub(crate) fn disagreements(study: &Study) -> Vec<Text> {
             Some(text!(
                 "Declared and measured disagree: by its declared cost AdaMix is {declared}, by \
                  measured time it is {measured} (ratio {ratio}).",
-                "名义开销与实测不一致：按名义开销，AdaMix {declared}；按实测用时，AdaMix \
+                "计数开销与实测不一致：按计数开销，AdaMix {declared}；按实测用时，AdaMix \
                  {measured}（比值 {ratio}）。",
                 declared = match declared {
                     Order::Cheaper => text!("cheaper than {label}", "低于 {label}", label),

@@ -17,14 +17,14 @@ pub(crate) fn final_errors(study: &Study) -> Table {
              Train error (first 10,000 training images) and best epoch (that of the lowest test \
              error, median over seeds) leave out runs that diverged.",
             "最后一轮之后的测试误差：各随机种子的均值及其 95\u{202f}% Student 置信区间；n \
-             为随机种子数；四分位距内均值去掉最低与最高各四分之一的种子，附自助法置信区间。训练误差（前 \
+             为随机种子数；四分位均值去掉最低与最高各四分之一的种子，附自助法置信区间。训练误差（前 \
              10,000 幅训练图像）与最优轮（测试误差最低的一轮，取各种子的中位数）不计发散的运行。"
         ),
         vec![
             arm_column(),
             numbers(text!("test error", "测试误差")),
             numbers("n"),
-            numbers(text!("interquartile mean", "四分位距内均值")),
+            numbers(text!("interquartile mean", "四分位均值")),
             numbers(text!("train error", "训练误差")),
             numbers(text!("best epoch", "最优轮")),
             numbers(text!("lowest test error", "最低测试误差")),
