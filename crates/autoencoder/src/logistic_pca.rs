@@ -151,14 +151,19 @@ impl LogisticPca {
             last_gain = next
                 .as_ref()
                 .map_or(0.0, |next| (at.criterion - next.criterion) / at.criterion);
-            if let Some(next) = next {
+            // Without a gain, what is remembered has led astray, unless nothing is.
+            let stalled = last_gain <= 0.0;
+            let end = stalled && memory.0.is_empty();
+            if let (Some(next), false) = (next, stalled) {
                 memory.push(&at, &next);
                 at = next;
+            } else {
+                memory = Memory::default();
             }
             if on_epoch(epochs, at.criterion).is_break() {
                 break End::Stopped;
             }
-            if last_gain <= 0.0 || last_gain < settings.least_gain {
+            if end || last_gain < settings.least_gain {
                 break End::Converged;
             }
         };

@@ -66,9 +66,7 @@ fn logistic_pca_finds_the_minimum_that_numpy_finds() {
     let test = spots(count..count + number("test") as usize);
     let found = fit(&train, number("components") as usize, EXACT);
     assert_eq!(found.end, End::Converged, "{} epochs", found.epochs);
-    // The fit ends where rounding hides any gain; which gain that is depends on
-    // the kernel: seen were less than 1e-12 with AVX2 and 2e-11 with AVX-512.
-    assert_close("criterion", found.criterion, number("criterion"), 1e-10);
+    assert_close("criterion", found.criterion, number("criterion"), 1e-12);
     for (what, images) in [("train_error", &train), ("test_error", &test)] {
         assert_close(what, found.reconstruction_error(images), number(what), 1e-6);
     }
