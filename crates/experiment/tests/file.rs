@@ -162,7 +162,8 @@ fn an_unknown_name_lists_the_experiments() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments"));
     let error = Experiment::find("quikc", folder).unwrap_err().to_string();
     assert!(
-        error.contains("quikc.toml") && error.contains("anchor, long, paper, quick, readings"),
+        error.contains("quikc.toml")
+            && error.contains("anchor, curves, long, paper, quick, readings"),
         "{error}"
     );
 }
