@@ -18,8 +18,8 @@
 //! transpose of what lies in memory, packing transposes it, four columns of
 //! eight rows at a time.
 //!
-//! The sums are cut at [`DEPTH`], so that a panel of `b` (17 KiB at 8 lanes)
-//! stays in the first-level cache while all panels of `a` pass by. Around that
+//! The sums are cut at [`DEPTH`], so that a panel of `b` (17 KiB at 8 lanes, 34 at 16)
+//! stays in the first-level cache, or just leaves it, while all panels of `a` pass by. Around that
 //! stand two loops of blocks, for two shapes of products:
 //!
 //! - [`by_columns`]: `b` is large and every number of it meets few rows, as the
@@ -329,7 +329,7 @@ impl Region {
         }
     }
 
-    /// Numbers `from` to `to` of an array, as far as it goes.
+    /// These numbers of an array, as far as it goes.
     fn of_array(array: &Range<*const f32>, numbers: Range<usize>) -> Self {
         const NUMBER: usize = size_of::<f32>();
         let (start, end) = (array.start.addr(), array.end.addr());
