@@ -14,9 +14,9 @@
 //! For that the operands are *packed*: copied to where the loop reads them one
 //! after another. `a` into panels of `H` rows, `[k, H]` each; `b` into panels of
 //! two vectors' columns, `[k, 2 lanes]` each, filled up with zeros at the edge.
-//! A number that is packed is used a hundred times and more. Where `b` is the
+//! A number that is packed is used a hundred times and more. Where a panel is the
 //! transpose of what lies in memory, packing transposes it, four columns of
-//! eight rows at a time.
+//! eight rows, or of four, at a time.
 //!
 //! The sums are cut at [`DEPTH`], so that a panel of `b` (17 KiB at 8 lanes, 34 at 16)
 //! stays in the first-level cache, or just leaves it, while all panels of `a` pass by. Around that
@@ -53,7 +53,7 @@
 //!
 //! # Unsafe
 //!
-//! Two functions: the transposition, since Rust has no other way to shuffle
+//! Three functions: the two transpositions, since Rust has no other way to shuffle
 //! vectors, and the instruction that asks for a cache line. The tile itself is
 //! safe code that the compiler turns into the loop described above, without a
 //! check inside it.
@@ -528,12 +528,7 @@ fn pack_rows<const H: usize>(
             }
         } else {
             let from = &a.values()[row * a.columns() + cut.start..];
-            for (i, from) in from.chunks(a.columns()).take(height).enumerate() {
-                let places = panel[i..].iter_mut().step_by(height);
-                places
-                    .zip(&from[..depth])
-                    .for_each(|(to, from)| *to = *from);
-            }
+            transpose(panel, height, from, a.columns(), (height, depth));
         }
     }
 }
@@ -589,23 +584,35 @@ fn transpose(
     stride: usize,
     (count, depth): (usize, usize),
 ) {
-    for first in (0..width).step_by(8) {
+    let mut first = 0;
+    while first < width {
+        let rows = match count.saturating_sub(first) {
+            8.. => 8,
+            4..8 => 4,
+            _ => width - first,
+        };
         let mut done = 0;
         #[cfg(target_arch = "x86_64")]
-        if first + 8 <= count && is_x86_feature_detected!("avx") {
+        if first + rows <= count && rows >= 4 && is_x86_feature_detected!("avx") {
             done = depth / 4 * 4;
             let from = &from[first * stride..];
-            assert!(done == 0 || from.len() >= 7 * stride + done);
-            assert!(done == 0 || to.len() >= (done - 1) * width + first + 8);
+            assert!(done == 0 || from.len() >= (rows - 1) * stride + done);
+            assert!(done == 0 || to.len() >= (done - 1) * width + first + rows);
             // SAFETY: the processor has AVX, and the two assertions are what
-            // the function asks for.
-            unsafe { transpose_avx(&mut to[first..], width, from, stride, done) };
+            // the functions ask for.
+            unsafe {
+                match rows {
+                    8 => transpose_8(&mut to[first..], width, from, stride, done),
+                    _ => transpose_4(&mut to[first..], width, from, stride, done),
+                }
+            };
         }
         for k in done..depth {
-            for i in first..width.min(first + 8) {
+            for i in first..first + rows {
                 to[k * width + i] = if i < count { from[i * stride + k] } else { 0.0 };
             }
         }
+        first += rows;
     }
 }
 
@@ -617,7 +624,7 @@ fn transpose(
 /// `to` at least `(depth - 1) * width + 8`, unless `depth` is 0.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
-unsafe fn transpose_avx(to: &mut [f32], width: usize, from: &[f32], stride: usize, depth: usize) {
+unsafe fn transpose_8(to: &mut [f32], width: usize, from: &[f32], stride: usize, depth: usize) {
     use std::arch::x86_64::*;
     for k in (0..depth).step_by(4) {
         let (from, to) = (from.as_ptr(), to.as_mut_ptr());
@@ -650,6 +657,34 @@ unsafe fn transpose_avx(to: &mut [f32], width: usize, from: &[f32], stride: usiz
                 to.add(3 * width),
                 _mm256_shuffle_ps::<0b11_10_11_10>(ef, gh),
             );
+        }
+    }
+}
+
+/// [`transpose_8`] of 4 rows.
+///
+/// # Safety
+/// The processor has AVX; `from` has at least `3 * stride + depth` numbers and
+/// `to` at least `(depth - 1) * width + 4`, unless `depth` is 0.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+unsafe fn transpose_4(to: &mut [f32], width: usize, from: &[f32], stride: usize, depth: usize) {
+    use std::arch::x86_64::*;
+    for k in (0..depth).step_by(4) {
+        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+        // SAFETY: the farthest number read is 3 * stride + k + 3, and
+        // k + 3 < depth.
+        let row = |i: usize| unsafe { _mm_loadu_ps(from.add(i * stride + k)) };
+        let (mut a, mut b, mut c, mut d) = (row(0), row(1), row(2), row(3));
+        _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
+        // SAFETY: the farthest number written is (k + 3) * width + 3, and
+        // k + 3 < depth.
+        unsafe {
+            let to = to.add(k * width);
+            _mm_storeu_ps(to, a);
+            _mm_storeu_ps(to.add(width), b);
+            _mm_storeu_ps(to.add(2 * width), c);
+            _mm_storeu_ps(to.add(3 * width), d);
         }
     }
 }
