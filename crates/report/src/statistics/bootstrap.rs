@@ -1,8 +1,8 @@
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::{
-    Estimate, SplitMix64, all_alike, all_finite, ascending, mean, proper, sorted_quantile,
-    standard_error,
+    Estimate, SplitMix64, all_alike, all_finite, ascending, mean, proper, share_interval,
+    sorted_quantile, standard_error,
 };
 
 /// Resamples of every bootstrap, drawn by [`SplitMix64`] from one fixed seed.
@@ -116,8 +116,11 @@ pub fn interquartile_mean(values: &[f64], confidence: f64) -> Option<Estimate> {
 /// both sides share their seeds, so a resample draws seeds and takes both
 /// values of each along, which keeps what the seed does to both.
 ///
-/// Where every value of ours is lower than every other, all resamples say 1 and
-/// so do both ends: read it as "not seen otherwise in n seeds".
+/// Where every value of ours is lower than every other, all resamples say 1, and
+/// the bootstrap has nothing to make an interval from. The interval is then
+/// [`share_interval`]'s of n among n: the n pairs of one value of each side are
+/// n trials of "is a fresh run of ours lower", all with the same answer. So where
+/// every value is higher.
 ///
 /// `None` where the two have different lengths, below [`FEWEST_RESAMPLED`]
 /// pairs, with a value that is not finite, and where `confidence` is not
@@ -154,8 +157,15 @@ pub fn probability_of_improvement(
         let wins: f64 = pairs.iter().map(|(ours, _)| against(*ours)).sum();
         wins / (pairs.len() * pairs.len()) as f64
     };
-    let figures = resampled(&pairs, |resample| Some(figure(resample)));
-    percentile_interval(figure(&pairs), &figures, confidence, pairs.len())
+    let n = pairs.len();
+    match figure(&pairs) {
+        1.0 => share_interval(n, n, confidence),
+        0.0 => share_interval(0, n, confidence),
+        share => {
+            let figures = resampled(&pairs, |resample| Some(figure(resample)));
+            percentile_interval(share, &figures, confidence, n)
+        }
+    }
 }
 
 /// The different ones of `values`, ascending, and the place of each of `values`

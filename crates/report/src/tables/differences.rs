@@ -146,8 +146,8 @@ pub(crate) fn differences(
             or_nothing(bca(values, level).and_then(ends)),
             or_nothing(p(sign_flip[i])),
             or_nothing(p(signed_rank[i])),
-            // Where all pairs agree, there is nothing to make an interval from.
             or_nothing(match compared.improvement {
+                // All ties: no resample says anything else.
                 Some(e) if e.low == e.high => Some(Cell::number(e.point, percent)),
                 improvement => estimate(improvement),
             }),

@@ -112,12 +112,15 @@ fn one_wild_value_does_not_move_the_interquartile_mean() {
 }
 
 #[test]
-fn where_all_are_lower_the_chance_is_one() {
+fn where_all_are_lower_the_chance_has_the_interval_of_n_among_n() {
     let (low, high) = ([1.0, 2.0, 3.0, 4.0, 5.0], [6.0, 7.0, 8.0, 9.0, 10.0]);
     let found = probability_of_improvement(&low, &high, 0.95).unwrap();
-    assert_eq!((found.point, found.low, found.high), (1.0, 1.0, 1.0));
+    // Wilson's interval of 5 among 5: from 1 / (1 + z^2 / 5), z = 1.959964.
+    assert_eq!((found.point, found.high), (1.0, 1.0));
+    assert!((found.low - 0.565_518).abs() < 1e-6, "{}", found.low);
     let found = probability_of_improvement(&high, &low, 0.95).unwrap();
-    assert_eq!((found.point, found.low, found.high), (0.0, 0.0, 0.0));
+    assert_eq!((found.point, found.low), (0.0, 0.0));
+    assert!((found.high - 0.434_482).abs() < 1e-6, "{}", found.high);
 }
 
 #[test]
