@@ -230,7 +230,34 @@ impl Finding<'_> {
             ),
         };
         let effect = one_by_one(&effect);
-        self.effect = text!("time of an update {effect}", "更新用时{effect}", effect);
+        let steps: Vec<(&Text, Estimate)> = arms
+            .others
+            .iter()
+            .filter_map(|other| {
+                let ours = &arms.ours.cost.as_ref()?.step_seconds;
+                let ratios = ratios(ours, &other.cost.as_ref()?.step_seconds);
+                let estimate = mean_interval(&ratios, self.claim.confidence)?;
+                Some((other.label(), estimate))
+            })
+            .collect();
+        self.effect = text!(
+            "time of an update {effect}{steps}",
+            "更新用时{effect}{steps}",
+            effect,
+            steps = match steps.as_slice() {
+                [] => Text::default(),
+                steps => {
+                    let ratios = steps.iter().map(|(_, estimate)| {
+                        Text::from(format!("\u{d7} {}", ratio(estimate.point)))
+                    });
+                    text!(
+                        "; of a whole step {ratios}",
+                        "；整个训练步 {ratios}",
+                        ratios = in_a_row(&ratios.collect::<Vec<_>>()),
+                    )
+                }
+            },
+        );
         self.paragraph = text!(
             "Declared cost of one update, per parameter, counted by running the rule: {declared}. \
              Measured time of one update of all parameters, AdaMix divided by the other arm: \
@@ -243,7 +270,7 @@ impl Finding<'_> {
             confidence = bound(self.claim.confidence),
             rounds = count(costs[0].ratios.len(), ROUND),
             reason,
-            share = share_of_a_step(arms.ours),
+            share = share_of_a_step(arms.ours, &steps),
         );
     }
 }
@@ -596,18 +623,31 @@ pub(crate) fn pairs(
         .unzip()
 }
 
-/// How much of a training step AdaMix's update is, in a sentence.
-fn share_of_a_step(ours: &ArmRuns) -> Text {
+/// How much of a training step AdaMix's update is, and how its whole steps stand
+/// to those of the other arms, in two sentences.
+fn share_of_a_step(ours: &ArmRuns, steps: &[(&Text, Estimate)]) -> Text {
     let share = || {
         let entry = ours.cost.as_ref()?;
         Some(median(&entry.update_seconds)? / median(&entry.step_seconds)?)
     };
+    let compared = steps.iter().map(|(label, estimate)| {
+        text!(
+            "{numbers} against {label}",
+            "对比 {label} 为 {numbers}",
+            numbers = interval(estimate, ratio),
+            label,
+        )
+    });
+    let compared: Vec<Text> = compared.collect();
     share().map_or_else(Text::default, |share| {
         text!(
-            " The claim is about an update, which is {share} of AdaMix's training step; the table \
-             below has the times of whole steps, that of convergence the time to a target.",
-            "该主张针对一次更新，更新占 AdaMix 训练步的 {share}；整步用时见下文表格，达到目标所需的时间见收敛表。",
+            " The claim is about an update, which is {share} of AdaMix's training step. Of the time \
+             of a whole step, AdaMix's divided by the other arm's is {compared}; the table below \
+             has the times, that of convergence the time to a target.",
+            "该主张针对一次更新，更新占 AdaMix 训练步的 {share}。整个训练步的用时，AdaMix 除以另一方法：{compared}；\
+             用时见下文表格，达到目标所需的时间见收敛表。",
             share = percent(share),
+            compared = Text::new(listed(&compared).en, Text::join(&compared, "", "，").zh),
         )
     })
 }
@@ -652,8 +692,11 @@ fn cost_evidence(arms: &Claimed<'_>) -> Evidence {
 
 /// Times of one update, `ours` / `other`, round by round.
 pub(crate) fn update_ratios(ours: &UpdateTimes, other: &UpdateTimes) -> Vec<f64> {
-    let rounds = ours.update_seconds.iter().zip(&other.update_seconds);
-    rounds.map(|(a, b)| a / b).collect()
+    ratios(&ours.update_seconds, &other.update_seconds)
+}
+
+fn ratios(ours: &[f64], other: &[f64]) -> Vec<f64> {
+    ours.iter().zip(other).map(|(a, b)| a / b).collect()
 }
 
 /// Whether the seeds cannot tell AdaMix from an arm with its biases and plain

@@ -119,10 +119,12 @@ struct Found {
     cell: Cell,
 }
 
-/// What one protocol says about one claim.
+/// What one protocol says about one claim, or neighbours that say the same.
 #[derive(Clone, Serialize)]
 struct Cell {
     protocol: Text,
+    /// How many protocols.
+    span: usize,
     verdict: Text,
     /// Class of the badge's colour.
     class: &'static str,
@@ -601,7 +603,18 @@ fn claims<'a>(experiment: &'a Experiment, shelf: &Shelf<'_>) -> Vec<Claim<'a>> {
                     cell: cell.clone(),
                 }),
             }
-            claim.cells.push(cell);
+            match claim.cells.last_mut() {
+                Some(last)
+                    if last.effect == cell.effect
+                        && last.places == cell.places
+                        && last.verdict == cell.verdict
+                        && last.registered == cell.registered =>
+                {
+                    last.span += 1;
+                    last.protocol = listed(&[last.protocol.clone(), cell.protocol]);
+                }
+                _ => claim.cells.push(cell),
+            }
         }
     }
     claims
@@ -611,6 +624,7 @@ fn cell(study: &Study, finding: Finding<'_>, shelf: &Shelf<'_>) -> Cell {
     let registration = &study.registration;
     Cell {
         protocol: study.label().clone(),
+        span: 1,
         verdict: finding.verdict.name(),
         class: finding.class(),
         registered: registration.name().map(|_| registration.holds()),
@@ -1054,6 +1068,17 @@ pub(crate) fn by_design(experiment: &Experiment) -> Text {
 pub(crate) fn runs_line(experiment: &Experiment) -> Text {
     let studies = || experiment.studies.iter();
     let mut parts = vec![states(RUN, studies().flat_map(Study::runs))];
+    // Their ids are known when the settings are.
+    let arms = studies().flat_map(|study| study.arms.iter().map(move |arm| (study, arm)));
+    let unchosen = arms.filter(|(study, arm)| study.in_tuning(arm).is_some());
+    let more: usize = unchosen.map(|(study, _)| study.protocol.seeds.len()).sum();
+    if more > 0 {
+        parts.push(text!(
+            "{more} more when their settings are chosen",
+            "另有{more}待其设置选定",
+            more = count(more, RUN),
+        ));
+    }
     if studies().any(|study| study.tuning_runs().next().is_some()) {
         parts.push(states(TUNING_RUN, studies().flat_map(Study::tuning_runs)));
     }

@@ -64,6 +64,23 @@ pub(crate) fn tried(runs: &[Run]) -> Tried {
         })
 }
 
+/// Mean validation error of a candidate after an epoch, over its seeds; `None`
+/// where a run has none there.
+pub(crate) fn error_after(runs: &[Run], epoch: u64) -> Option<f64> {
+    let error = |run: &Run| {
+        let mut evaluations = run.record.as_ref()?.evaluations.iter();
+        evaluations.find(|it| it.epoch == epoch)?.validation_error
+    };
+    let errors: Option<Vec<f64>> = runs.iter().map(error).collect();
+    errors.filter(|it| !it.is_empty()).map(|it| mean(&it))
+}
+
+/// The epochs that every candidate is given: those of the first rung.
+pub(crate) fn first_rung(study: &Study) -> Option<u64> {
+    let tuning = study.protocol.tuning.as_ref()?;
+    Some(tuning.rungs.first()?.epochs)
+}
+
 /// What an axis searches, in words.
 pub(crate) fn axis_name(axis: &Axis) -> Text {
     match axis.name.as_str() {

@@ -152,13 +152,14 @@ fn description(panels: &[Panel<'_>], chance: f64) -> Text {
             "No better than chance: no interval lies above it.",
             "不优于随机：没有区间高于随机水平。"
         ),
-        (n, all) if n == all => text!(
-            "In part: more often than by chance, in every arm.",
-            "部分能：每种方法都高于随机水平。"
-        ),
         (n, all) => text!(
-            "In part: more often than by chance in {n} of {all} arms.",
-            "部分能：{all} 种方法中有 {n} 种高于随机水平。",
+            "{most}: more often than by chance in {n} of {all} arms.",
+            "{most}：{all} 种方法中有 {n} 种高于随机水平。",
+            // Half of the images have a neighbour of their kind, in every arm.
+            most = match panels.iter().all(|panel| panel.alike.point >= 0.5) {
+                true => text!("For the most part", "大部分能"),
+                false => text!("For the most part not", "大部分不能"),
+            },
             n,
             all
         ),

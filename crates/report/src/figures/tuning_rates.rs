@@ -12,9 +12,9 @@ use super::language::coded;
 use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::load::Study;
-use crate::number::{self, digits, in_a_row, listed};
+use crate::number::{self, EPOCH, count, digits, in_a_row, listed};
 use crate::provenance::Provenance;
-use crate::tuning::{Tried, meaning_of_rate};
+use crate::tuning::{Tried, error_after, first_rung, meaning_of_rate};
 
 struct Panel {
     arm: String,
@@ -22,7 +22,8 @@ struct Panel {
     style: Style,
     /// Learning rate and what came of each candidate.
     candidates: Vec<(f64, Tried)>,
-    /// The best at each learning rate, where they form a grid.
+    /// The lowest at each learning rate after the first rung, the last epoch that
+    /// all candidates have in common, where they form a grid.
     best: Vec<(f64, f64)>,
     chosen: Option<usize>,
     /// The runs of each candidate.
@@ -89,11 +90,13 @@ pub(super) fn figure(
             "Validation error of every candidate against its learning rate, both on logarithmic \
              scales, mean over the tuning seeds. Solid marks: all epochs done; open marks: not \
              kept, drawn at the error where it stopped, after fewer epochs; crosses at the top: \
-             diverged. The line joins the lowest at each learning rate over the other settings; a \
-             ring marks the candidate that was chosen.{meaning}{without}",
+             diverged. The line joins the lowest at each learning rate over the other settings, all \
+             after {epochs}, the most that every candidate was given; a ring marks the candidate \
+             that was chosen.{meaning}{without}",
             "每组候选设置的验证误差与学习率，均为对数刻度，取各调优种子的均值。实心标记：全部轮数已完成；空心标记：\
-             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接每个学习率下、其余设置取遍后的最低值；圆圈标出\
-             选定的候选设置。{meaning}{without}",
+             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接每个学习率下、其余设置取遍后的最低值，一律取\
+             {epochs}之后的误差，即每组候选设置都训练到的轮数；圆圈标出选定的候选设置。{meaning}{without}",
+            epochs = count(first_rung(study).unwrap_or(0) as usize, EPOCH),
             meaning = meaning_of_rate(study),
             without,
         ),
@@ -111,8 +114,10 @@ fn panels(study: &Study) -> Vec<Panel> {
         let rates = arm.tuned.candidates.iter().map(|c| c.values[place]);
         let candidates: Vec<(f64, Tried)> = rates.zip(arm.tried()).collect();
         let mut best: Vec<(f64, f64)> = Vec::new();
-        for (rate, tried) in candidates.iter().filter(|_| axis.grid) {
-            let Some(error) = tried.error() else {
+        let compared = candidates.iter().zip(&arm.candidates);
+        for ((rate, tried), runs) in compared.filter(|_| axis.grid) {
+            let after = |epoch| error_after(runs, epoch);
+            let Some(error) = tried.error().and(first_rung(study)).and_then(after) else {
                 continue;
             };
             match best.iter_mut().find(|(found, _)| found == rate) {

@@ -165,7 +165,10 @@ fn rows_have_as_many_cells_as_their_table_has_columns() {
             ("thead", TagKind::EndTag) => in_head = false,
             ("table", TagKind::StartTag) => columns = 0,
             ("th", TagKind::StartTag) if in_head => columns += 1,
-            ("th" | "td", TagKind::StartTag) => cells += 1,
+            ("th" | "td", TagKind::StartTag) => {
+                let span = attribute(tag, "colspan").map_or(1, |span| span.parse().unwrap());
+                cells += span;
+            }
             ("tr", TagKind::StartTag) => cells = 0,
             ("tr", TagKind::EndTag) if !in_head && columns > 0 => assert_eq!(cells, columns),
             _ => {}
