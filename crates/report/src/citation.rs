@@ -30,9 +30,14 @@ impl Citation {
                 commits.push(commit);
             }
         }
-        // Nothing here has a clock: the day of the newest of these commits.
-        let dates = experiment.environments().into_iter();
-        let dates = dates.filter_map(|(environment, ..)| environment.commit_date.as_deref());
+        // Nothing here has a clock: the day of the newest of the commits that wrote
+        // the records and timed the updates.
+        let records = experiment.environments().into_iter();
+        let records = records.map(|(environment, ..)| environment);
+        let timed = experiment.cost.iter().map(|cost| &cost.environment);
+        let dates = records
+            .chain(timed)
+            .filter_map(|environment| environment.commit_date.as_deref());
         let date = dates.max();
         let year = date.and_then(|date| date.split_once('-'));
         let year = year.map_or_else(String::new, |(year, _)| format!("  year = {{{year}}},\n"));
@@ -54,7 +59,7 @@ impl Citation {
                 "cff-version: 1.2.0\nmessage: If you use this report, please cite it as below.\n\
                  type: dataset\ntitle: \"{quoted}\"\nauthors:\n  - name: The adamix developers\n\
                  identifiers:\n  - type: other\n    value: adamix-report:{id}\n    \
-                 description: SHA-256 over the plan and its records, first 16 digits\n\
+                 description: SHA-256 over the plan, its records, anchors and costs, first 16 digits\n\
                  {released}license:\n  - MIT\n  - Apache-2.0\nabstract: \"Experiment {name}, {commit}; \
                  made by: {command}\""
             ),

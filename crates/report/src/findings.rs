@@ -178,13 +178,13 @@ impl Finding<'_> {
                 match (high < 1.0, low > 1.0) {
                     (true, _) => text!(
                         "faster than {other}: \u{d7} {numbers}",
-                        "快于 {other}：\u{d7} {numbers}",
+                        "短于 {other}：\u{d7} {numbers}",
                         other,
                         numbers
                     ),
                     (_, true) => text!(
                         "slower than {other}: \u{d7} {numbers}",
-                        "慢于 {other}：\u{d7} {numbers}",
+                        "长于 {other}：\u{d7} {numbers}",
                         other,
                         numbers
                     ),
@@ -248,7 +248,8 @@ impl Finding<'_> {
                 [] => Text::default(),
                 steps => {
                     let ratios = steps.iter().map(|(_, estimate)| {
-                        Text::from(format!("\u{d7} {}", ratio(estimate.point)))
+                        let numbers = interval(estimate, ratio);
+                        text!("\u{d7} {numbers}", "\u{d7} {numbers}", numbers)
                     });
                     text!(
                         "; of a whole step {ratios}",

@@ -20,7 +20,8 @@ use crate::{Error, Result};
 
 /// A folder of records, read and checked.
 pub(crate) struct Experiment {
-    /// First 16 hexadecimal digits of SHA-256 over the plan and its records.
+    /// First 16 hexadecimal digits of SHA-256 over the plan, its records, and
+    /// what was measured beside them.
     pub(crate) id: String,
     pub(crate) plan: Plan,
     /// One a protocol, in the plan's order.
@@ -183,7 +184,7 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
         study.registration = Registration::of(&plan, study);
     }
     let backend = check_alike(&studies)?.map(|header| header.backend);
-    let id = id(&plan_path, &studies)?;
+    let id = id(folder, &plan_path, &studies)?;
     for planned in plan.runs() {
         if let Some((path, record)) = records.remove(&planned.run_id) {
             check_not_copied(&path, &record, &records)?;
@@ -201,9 +202,10 @@ pub(crate) fn experiment(folder: &Path) -> Result<Experiment> {
     })
 }
 
-/// The report's name: a checksum over the bytes of the plan and of every record
-/// that it lists, in the order of the run ids.
-fn id(plan: &Path, studies: &[Study]) -> Result<String> {
+/// The report's name: a checksum over the bytes of the plan, of every record
+/// that it lists, in the order of the run ids, and of the anchors and costs where
+/// they are there.
+fn id(folder: &Path, plan: &Path, studies: &[Study]) -> Result<String> {
     let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io(path, e));
     let runs = studies.iter().flat_map(Study::all_runs);
     let records = runs.filter(|run| run.record.is_some());
@@ -211,6 +213,12 @@ fn id(plan: &Path, studies: &[Study]) -> Result<String> {
     let mut checksums = sha256_hex(&read(plan)?);
     for (id, path) in paths {
         checksums += &format!(" {id} {}", sha256_hex(&read(path)?));
+    }
+    for name in ["anchors.json", "cost.json"] {
+        let path = folder.join(name);
+        if path.exists() {
+            checksums += &format!(" {name} {}", sha256_hex(&read(&path)?));
+        }
     }
     let mut id = sha256_hex(checksums.as_bytes());
     id.truncate(16);

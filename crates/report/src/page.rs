@@ -1021,11 +1021,11 @@ fn how_sure(experiment: &Experiment) -> Text {
     };
     text!(
         "All arms of a seed share one start and one order of images, so they are compared seed by \
-         seed. Intervals cover the chance of the seeds at {confidence}; they do not cover our \
-         reading of the paper, whose formulas and constants we do not know (see the \
-         assumptions).{few}{control}",
-        "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。置信区间以 {confidence} 的水平\
-         涵盖随机种子带来的偶然性；它不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}{control}",
+         seed. Intervals of errors cover the chance of the seeds at {confidence}, those of times \
+         the rounds of one session; none covers our reading of the paper, whose formulas and \
+         constants we do not know (see the assumptions).{few}{control}",
+        "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。误差的置信区间以 {confidence} 的水平\
+         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}{control}",
         confidence = bound(confidence(experiment)),
         few,
         control,
@@ -1075,7 +1075,7 @@ pub(crate) fn runs_line(experiment: &Experiment) -> Text {
     if more > 0 {
         parts.push(text!(
             "{more} more when their settings are chosen",
-            "另有{more}待其设置选定",
+            "另有 {more}待其设置选定",
             more = count(more, RUN),
         ));
     }

@@ -156,7 +156,7 @@ pub(crate) struct Figures {
 }
 
 /// The figures of one protocol.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(crate) struct ProtocolFigures {
     pub(crate) error_curves: Option<Figure>,
     pub(crate) time_to_target: Option<Figure>,
@@ -180,7 +180,15 @@ impl Figures {
                 true => stem.to_owned(),
                 false => format!("{stem}-{}", slug(&study.protocol.name)),
             };
-            ProtocolFigures::draw(experiment, study, name, single, provenance)
+            let drawn = ProtocolFigures::draw(experiment, study, name, single, provenance)?;
+            Ok(match compares(study) {
+                true => drawn,
+                false => ProtocolFigures {
+                    tuning_rates: drawn.tuning_rates,
+                    tuning_price: drawn.tuning_price,
+                    ..ProtocolFigures::default()
+                },
+            })
         });
         Ok(Self {
             arms: in_page(&arms(experiment)),
@@ -221,6 +229,14 @@ fn rooflines(experiment: &Experiment) -> Result<Vec<Option<Figure>>> {
         _ => Ok(None),
     };
     alike.iter().map(figure).collect()
+}
+
+/// Whether its runs have something to compare: while arms are in tuning, one
+/// whose runs are another protocol's too may be all there is.
+fn compares(study: &Study) -> bool {
+    let with_record = |arm: &&ArmRuns| arm.runs.iter().any(|run| run.record.is_some());
+    let in_tuning = study.arms.iter().any(|arm| study.in_tuning(arm).is_some());
+    !in_tuning || study.arms.iter().filter(with_record).count() > 1
 }
 
 /// Arms that figures show, each name once; without a record there is nothing

@@ -94,7 +94,7 @@ pub(super) fn figure(
              after {epochs}, the most that every candidate was given; a ring marks the candidate \
              that was chosen.{meaning}{without}",
             "每组候选设置的验证误差与学习率，均为对数刻度，取各调优种子的均值。实心标记：全部轮数已完成；空心标记：\
-             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接每个学习率下、其余设置取遍后的最低值，一律取\
+             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接每个学习率下、其余设置取遍后的最低值，一律取 \
              {epochs}之后的误差，即每组候选设置都训练到的轮数；圆圈标出选定的候选设置。{meaning}{without}",
             epochs = count(first_rung(study).unwrap_or(0) as usize, EPOCH),
             meaning = meaning_of_rate(study),

@@ -98,11 +98,15 @@ pub(crate) fn measured(study: &Study, cost: &Cost) -> Table {
             "Measured cost: medians over {rounds} rounds, all kinds of update timed in turn in \
              each round, on {machine}. The ratio is the update time of AdaMix divided by the \
              arm's, paired by round: the mean of the rounds' ratios, with its 95\u{202f}% Student \
-             interval; below 1 AdaMix is faster. A step is forward, backward and update; an epoch is {steps} steps. Arms \
+             interval; below 1 AdaMix is faster. A step is forward, backward and update; an epoch is {steps} steps. The \
+             update is timed alone, over all parameters after one another; within a step it works \
+             on each part of the gradient while a near cache holds it, so what a step takes beside \
+             it is not their difference. Arms \
              whose updates are the same work, whatever their learning rates, are timed once.",
             "实测开销：取 {rounds} 次轮番计时的中位数，每次依次测量各类更新，所用机器为 {machine}。\
              比值为 AdaMix 的更新用时除以该方法的更新用时，按次配对后取均值，附 95\u{202f}% Student \
-             置信区间；小于 1 表示 AdaMix 更快。一步包括前向、反向与更新；一轮为 {steps} 步。\
+             置信区间；小于 1 表示 AdaMix 更快。一步包括前向、反向与更新；一轮为 {steps} 步。更新是单独计时的，依次遍历全部参数；在一步之中，它在各部分梯度尚在近端缓存时即行更新，\
+             因此两者之差并非一步中其余运算的用时。\
              更新运算相同的方法，无论学习率如何，只计时一次。",
             rounds = cost
                 .entries

@@ -486,6 +486,46 @@ fn an_arm_in_tuning_makes_no_verdict_and_says_so() {
     // What an update costs is known before.
     assert!(report.summary.contains("reproduced"), "{}", report.summary);
     assert!(report.html.contains("Nothing to show yet: "));
+    let more = "40 runs more when their settings are chosen";
+    assert!(report.summary.contains(more), "{}", report.summary);
+}
+
+#[test]
+fn one_arm_beside_others_in_tuning_is_not_drawn_alone() {
+    let study = tuned();
+    let folder = study.write();
+    let drawn = |page: &str| page.contains("<figure id=\"error-curves");
+    assert!(drawn(&render(folder.path()).unwrap().html));
+    let mut plan = study.plan();
+    let protocol = &mut plan.protocols[0];
+    protocol.runs.retain(|run| run.arm == "adamix");
+    let tuning = protocol.tuning.as_mut().unwrap();
+    let others = tuning.arms.iter_mut().filter(|arm| arm.arm != "adamix");
+    others.for_each(|arm| arm.chosen = None);
+    write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let page = render(folder.path()).unwrap().html;
+    assert!(!drawn(&page));
+    assert!(page.contains("<figure id=\"tuning-rates"));
+}
+
+#[test]
+fn what_was_measured_is_part_of_the_report_s_id() {
+    let study = MadeUp::new(10, 4.3);
+    let folder = study.write();
+    let cited = || {
+        let page = render(folder.path()).unwrap().html;
+        let (_, rest) = page.split_once("@misc{adamix-").expect("a citation");
+        rest[..16].to_owned()
+    };
+    let before = cited();
+    for name in ["anchors.json", "cost.json"] {
+        let path = folder.path().join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text} ")).unwrap();
+        assert_ne!(cited(), before, "{name}");
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(cited(), before);
 }
 
 #[test]
