@@ -23,7 +23,7 @@ use crate::number::{
     one_by_one, slug,
 };
 use crate::provenance::Provenance;
-use crate::readings::{changes, deciding, reading};
+use crate::readings::{changes, deciding, reading, turning};
 use crate::statistics::RESAMPLES;
 use crate::tables::{self, Cell as TableCell, Column, Table};
 
@@ -1023,12 +1023,13 @@ fn how_sure(experiment: &Experiment) -> Text {
         "All arms of a seed share one start and one order of images, so they are compared seed by \
          seed. Intervals of errors cover the chance of the seeds at {confidence}, those of times \
          the rounds of one session; none covers our reading of the paper, whose formulas and \
-         constants we do not know (see the assumptions).{few}{control}",
+         constants we do not know (see the assumptions).{few}{control}{turning}",
         "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。误差的置信区间以 {confidence} 的水平\
-         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}{control}",
+         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}{control}{turning}",
         confidence = bound(confidence(experiment)),
         few,
         control,
+        turning = turning(experiment, &changes(experiment)),
     )
 }
 

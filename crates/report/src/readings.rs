@@ -4,7 +4,7 @@ use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
 use crate::findings::{Finding, claimed_arms, compare, findings};
 use crate::load::{ArmRuns, Experiment, Study};
-use crate::number::{in_a_row, listed, percent, ratio};
+use crate::number::{in_a_row, listed, one_by_one, percent, ratio};
 use crate::statistics::Estimate;
 use crate::tables::claim_name;
 use crate::verdict::Verdict;
@@ -250,6 +250,48 @@ fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool)
             sentence + text!(".", "。")
         })
         .collect()
+}
+
+/// Which readings answer a claim otherwise than the default ones, in a sentence
+/// with a space before it; empty where none does. Of what is not tuned.
+pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
+    let plan = &experiment.plan;
+    let default = experiment.deciding().find(|study| !study.is_tuned());
+    let default = default.map_or_else(Vec::new, |study| findings(experiment, study));
+    let turned = default.iter().enumerate().filter_map(|(index, default)| {
+        let changes = changes.iter().filter(|change| !change.study.is_tuned());
+        let others = changes.filter_map(|change| {
+            let [new, old] = change.findings[index].answers(default)?;
+            let detail = &plan.details[change.detail];
+            (new != old).then(|| {
+                text!(
+                    "{label}, {reading}: {answer}",
+                    "{label}，{reading}：{answer}",
+                    label = &detail.label,
+                    reading = detail.readings[change.reading].name.as_str(),
+                    answer = new.words(default.claim),
+                )
+            })
+        });
+        let others: Vec<Text> = others.collect();
+        (!others.is_empty()).then(|| {
+            text!(
+                "{id} ({others})",
+                "{id}（{others}）",
+                id = &default.claim.id,
+                others = one_by_one(&others),
+            )
+        })
+    });
+    let turned: Vec<Text> = turned.collect();
+    match turned.as_slice() {
+        [] => Text::default(),
+        turned => text!(
+            " Other readings of the paper answer otherwise: {turned}.",
+            "对论文的其他解读给出不同的答案：{turned}。",
+            turned = in_a_row(turned),
+        ),
+    }
 }
 
 /// The whole cross of the details in which protocols differ two or more at a

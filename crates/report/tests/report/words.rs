@@ -429,6 +429,12 @@ fn the_ledger_of_readings() {
     let study = MadeUp::readings(10);
     let report = render(study.write().path()).unwrap();
     assert!(report.figures.contains_key("readings-map.svg"));
+    // On the first screen too, and nothing of the readings that answer alike.
+    let turning = "Other readings of the paper answer otherwise: C1 (K, 1e-6: reproduced); \
+                   C3 (K, 1e-6: reproduced).<";
+    assert!(report.html.contains(turning));
+    let alike = render(MadeUp::new(10, 4.3).write().path()).unwrap();
+    assert!(!alike.html.contains("answer otherwise"));
     let text = readings(&study);
     let until = text.find("The evidence behind each").expect("the cells");
     insta::assert_snapshot!(&text[..until]);
