@@ -155,10 +155,15 @@ fn description(panels: &[Panel<'_>], chance: f64) -> Text {
         (n, all) => text!(
             "{most}: more often than by chance in {n} of {all} arms.",
             "{most}：{all} 种方法中有 {n} 种高于随机水平。",
-            // Half of the images have a neighbour of their kind, in every arm.
-            most = match panels.iter().all(|panel| panel.alike.point >= 0.5) {
-                true => text!("For the most part", "大部分能"),
-                false => text!("For the most part not", "大部分不能"),
+            // Half of the images have a neighbour of their kind.
+            most = match panels
+                .iter()
+                .filter(|panel| panel.alike.point >= 0.5)
+                .count()
+            {
+                0 => text!("For the most part not", "大部分不能"),
+                some if some < all => text!("Some for the most part", "有的大部分能"),
+                _ => text!("For the most part", "大部分能"),
             },
             n,
             all
@@ -326,6 +331,42 @@ mod tests {
                 let away = f64::from(x - u).hypot(f64::from(y - v));
                 assert!(away > f64::from(FONT), "{away}");
             }
+        }
+    }
+
+    #[test]
+    fn it_says_for_how_many_arms_most_images_keep_to_their_kind() {
+        let run = RunId::new(&serde_json::json!({}), 0, "", adamix_record::Backend::Cpu);
+        let panel = |of_100: usize| Panel {
+            arm: "a".into(),
+            label: "a".into(),
+            style: Style::of(0),
+            run: &run,
+            codes: Vec::new(),
+            alike: share_interval(of_100, 100, 0.95).unwrap(),
+        };
+        let says = |shares: [usize; 2]| description(&shares.map(panel), 0.1).en;
+        let begins = [
+            (
+                [60, 70],
+                "For the most part: more often than by chance in 2 of 2",
+            ),
+            (
+                [40, 70],
+                "Some for the most part: more often than by chance in 2 of 2",
+            ),
+            (
+                [40, 30],
+                "For the most part not: more often than by chance in 2 of 2",
+            ),
+            (
+                [40, 10],
+                "For the most part not: more often than by chance in 1 of 2",
+            ),
+            ([10, 10], "No better than chance"),
+        ];
+        for (shares, begin) in begins {
+            assert!(says(shares).starts_with(begin), "{}", says(shares));
         }
     }
 }

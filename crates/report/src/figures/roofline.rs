@@ -244,9 +244,13 @@ fn draw(name: &str, points: &[Point], ceilings: Option<Ceilings>, width: Width) 
             }
             let ends = vec![at(from, bandwidth * from), at(to, bandwidth * to)];
             let (x, y) = ends[0];
-            Style::GUIDE.line(area, ends)?;
             let amount = digits(bandwidth, 3);
             let name = text!("{amount} GB/s", "{amount} GB/s", amount);
+            // A corner too small for the line's name.
+            if x + 22 * PX + room([&name].into_iter(), width) > at(across.end, up.start).0 {
+                continue;
+            }
+            Style::GUIDE.line(area, ends)?;
             // Below the line, where it enters the frame.
             let foot = at(across.start, up.start).1;
             let place = (x + 22 * PX, y.min(foot - LINE / 2));

@@ -22,9 +22,11 @@ struct Panel {
     style: Style,
     /// Learning rate and what came of each candidate.
     candidates: Vec<(f64, Tried)>,
-    /// The lowest at each learning rate after the first rung, the last epoch that
-    /// all candidates have in common, where they form a grid.
-    best: Vec<(f64, f64)>,
+    /// The error of each after the first rung, the last epoch that all have in
+    /// common; `None` of one that has diverged or not ended.
+    common: Vec<Option<f64>>,
+    /// Whether the candidates form a grid over the learning rates.
+    grid: bool,
     chosen: Option<usize>,
     /// The runs of each candidate.
     runs: Vec<Vec<RunId>>,
@@ -48,6 +50,10 @@ fn series(panel: &Panel) -> Series {
                 panel.candidates.iter().map(|(rate, _)| *rate),
             ),
             column("validation error", tried().map(|tried| tried.error())),
+            column(
+                "validation error after the first rung",
+                panel.common.clone(),
+            ),
             column("state", tried().map(name)),
             column(
                 "chosen",
@@ -113,19 +119,12 @@ fn panels(study: &Study) -> Vec<Panel> {
         let (place, axis) = arm.learning_rate()?;
         let rates = arm.tuned.candidates.iter().map(|c| c.values[place]);
         let candidates: Vec<(f64, Tried)> = rates.zip(arm.tried()).collect();
-        let mut best: Vec<(f64, f64)> = Vec::new();
         let compared = candidates.iter().zip(&arm.candidates);
-        for ((rate, tried), runs) in compared.filter(|_| axis.grid) {
-            let after = |epoch| error_after(runs, epoch);
-            let Some(error) = tried.error().and(first_rung(study)).and_then(after) else {
-                continue;
-            };
-            match best.iter_mut().find(|(found, _)| found == rate) {
-                Some((_, lowest)) => *lowest = lowest.min(error),
-                None => best.push((*rate, error)),
-            }
-        }
-        best.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let common = compared.map(|((_, tried), runs)| {
+            tried.error()?;
+            error_after(runs, first_rung(study)?)
+        });
+        let common = common.collect();
         let known =
             |(_, tried): &(f64, Tried)| tried.error().is_some() || matches!(tried, Tried::Diverged);
         candidates.iter().any(known).then(|| Panel {
@@ -133,7 +132,8 @@ fn panels(study: &Study) -> Vec<Panel> {
             label: arm.label.clone(),
             style: Style::of(arm.style),
             candidates,
-            best,
+            common,
+            grid: axis.grid,
             chosen: arm.tuned.chosen,
             runs: arm
                 .candidates
@@ -143,6 +143,22 @@ fn panels(study: &Study) -> Vec<Panel> {
         })
     })
     .collect()
+}
+
+/// The lowest error at each learning rate that all candidates of a grid have in
+/// common, by learning rate.
+fn lowest(panel: &Panel) -> Vec<(f64, f64)> {
+    let mut lowest: Vec<(f64, f64)> = Vec::new();
+    let candidates = panel.candidates.iter().zip(&panel.common);
+    for ((rate, _), error) in candidates.filter(|_| panel.grid) {
+        let Some(error) = *error else { continue };
+        match lowest.iter_mut().find(|(found, _)| found == rate) {
+            Some((_, least)) => *least = least.min(error),
+            None => lowest.push((*rate, error)),
+        }
+    }
+    lowest.sort_by(|a, b| a.0.total_cmp(&b.0));
+    lowest
 }
 
 fn description(panels: &[Panel]) -> Text {
@@ -220,8 +236,9 @@ fn draw_panel(
     let (left, top) = at(rates.start, errors.end);
     let title = (left, top - 16 * PX);
     label(area, &panel.label, panel.style, title, HPos::Left)?;
-    let best = panel.best.iter().map(|(rate, error)| at(*rate, *error));
-    panel.style.line(area, best.collect())?;
+    let lowest = lowest(panel).into_iter();
+    let line = lowest.map(|(rate, error)| at(rate, error));
+    panel.style.line(area, line.collect())?;
     for (index, (rate, tried)) in panel.candidates.iter().enumerate() {
         let radius = 5 * PX;
         let runs = panel.runs.get(index).into_iter().flatten();
@@ -260,4 +277,31 @@ fn draw_panel(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_joins_the_lowest_that_all_have_in_common() {
+        let kept = Tried::Completed(3.0);
+        let early = Tried::Stopped {
+            epoch: 1,
+            error: 6.0,
+        };
+        let mut panel = Panel {
+            arm: "a".into(),
+            label: "a".into(),
+            style: Style::of(0),
+            candidates: vec![(0.1, kept), (0.01, early), (0.1, early), (1.0, early)],
+            common: vec![Some(5.0), Some(6.0), Some(4.5), None],
+            grid: true,
+            chosen: Some(0),
+            runs: Vec::new(),
+        };
+        assert_eq!(lowest(&panel), [(0.01, 6.0), (0.1, 4.5)]);
+        panel.grid = false;
+        assert_eq!(lowest(&panel), []);
+    }
 }
