@@ -5,8 +5,8 @@ use adamix_record::{Claim, Role, RunId, Statistic, Text, UpdateCost, UpdateTimes
 
 use crate::load::{ArmRuns, Experiment, Run, State, Study};
 use crate::number::{
-    ROUND, RUN, SEED, bound, count, grouped, in_a_row, interval, listed, one_by_one, percent,
-    range, ratio, signed, significant, tenths,
+    ROUND, RUN, SEED, bound, count, grouped, hundredths, in_a_row, interval, listed, one_by_one,
+    percent, range, ratio, signed, significant, tenths,
 };
 use crate::statistics::{
     Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, median, relative_difference,
@@ -169,35 +169,7 @@ impl Finding<'_> {
                 )
             })
             .collect();
-        let all = 0..costs.len();
-        let effect: Vec<Text> = all
-            .clone()
-            .map(|i| {
-                let (numbers, other) = (numbers(i), label(i));
-                let Estimate { low, high, .. } = self.compared[i].estimate;
-                match (high < 1.0, low > 1.0) {
-                    (true, _) => text!(
-                        "faster than {other}: \u{d7} {numbers}",
-                        "短于 {other}：\u{d7} {numbers}",
-                        other,
-                        numbers
-                    ),
-                    (_, true) => text!(
-                        "slower than {other}: \u{d7} {numbers}",
-                        "长于 {other}：\u{d7} {numbers}",
-                        other,
-                        numbers
-                    ),
-                    _ => text!(
-                        "not told apart from {other}: \u{d7} {numbers}",
-                        "无法区别于 {other}：\u{d7} {numbers}",
-                        other,
-                        numbers
-                    ),
-                }
-            })
-            .collect();
-        let measured: Vec<Text> = all
+        let measured: Vec<Text> = (0..costs.len())
             .map(|i| {
                 text!(
                     "{numbers} against {other}",
@@ -229,7 +201,6 @@ impl Finding<'_> {
                 contradiction,
             ),
         };
-        let effect = one_by_one(&effect);
         let steps: Vec<(&Text, Estimate)> = arms
             .others
             .iter()
@@ -241,19 +212,22 @@ impl Finding<'_> {
             })
             .collect();
         self.effect = text!(
-            "time of an update {effect}{steps}",
-            "更新用时{effect}{steps}",
-            effect,
+            "update {each}{steps}",
+            "更新用时{each}{steps}",
+            each = self.sides(|compared| {
+                let Estimate {
+                    point, low, high, ..
+                } = compared.estimate;
+                let point = Text::same(format!("\u{d7} {}", hundredths(point)));
+                in_short(point, [low, high], hundredths)
+            }),
             steps = match steps.as_slice() {
                 [] => Text::default(),
                 steps => {
-                    let ratios = steps.iter().map(|(_, estimate)| {
-                        let numbers = interval(estimate, ratio);
-                        text!("\u{d7} {numbers}", "\u{d7} {numbers}", numbers)
-                    });
+                    let ratios = steps.iter().map(|(_, it)| hundredths(it.point).into());
                     text!(
-                        "; of a whole step {ratios}",
-                        "；整个训练步 {ratios}",
+                        "; step \u{d7} {ratios}",
+                        "；训练步 \u{d7} {ratios}",
                         ratios = in_a_row(&ratios.collect::<Vec<_>>()),
                     )
                 }
@@ -276,6 +250,17 @@ impl Finding<'_> {
     }
 }
 
+/// An estimate with the ends of its interval, where it has one, to stand behind
+/// the name of an arm.
+fn in_short(point: Text, [low, high]: [f64; 2], write: fn(f64) -> String) -> Text {
+    if low.is_finite() && high.is_finite() {
+        let ends = range(write(low), write(high));
+        text!("{point} ({ends})", "（{point}，{ends}）", point, ends)
+    } else {
+        text!("{point}", "（{point}）", point)
+    }
+}
+
 /// That no verdict is possible, in a sentence.
 fn impossible(why: &Text) -> Text {
     text!("No verdict is possible: {why}.", "无法判定：{why}。", why)
@@ -292,24 +277,17 @@ impl<'a> Finding<'a> {
         seeds.sort_unstable();
         seeds.dedup();
         self.effect = text!(
-            "{measure}: AdaMix {each}; {seeds}",
-            "{measure}：AdaMix {each}；{seeds}",
+            "{measure}: {each}; {seeds}",
+            "{measure}：{each}；{seeds}",
             measure = match self.claim.statistic {
-                Statistic::MeanError => text!("mean error over epochs", "各轮平均误差"),
+                Statistic::MeanError => text!("mean error", "各轮平均误差"),
                 _ => text!("final error", "最终误差"),
             },
             each = self.sides(|compared| {
                 let Estimate {
                     point, low, high, ..
                 } = compared.estimate;
-                let ends = match low.is_finite() && high.is_finite() {
-                    true => {
-                        let ends = range(tenths(low), tenths(high));
-                        text!(" ({ends})", "（{ends}）", ends)
-                    }
-                    false => Text::default(),
-                };
-                Text::from(signed(point)) + ends
+                in_short(signed(point).into(), [low, high], tenths)
             }),
             seeds = match seeds[..] {
                 [fewest, .., most] => text!(
@@ -349,29 +327,34 @@ impl<'a> Finding<'a> {
     }
 
     /// Than which arms AdaMix is better or worse, or which the interval cannot
-    /// tell it from, with the numbers of each.
+    /// tell it from, with the numbers of each; on cost, faster or slower.
     fn sides(&self, numbers: impl Fn(&Compared<'_>) -> Text) -> Text {
         let mut before = None;
+        let (level, below, above) = match self.claim.statistic {
+            Statistic::UpdateCost => (1.0, text!("faster", "短"), text!("slower", "长")),
+            _ => (0.0, text!("better", "优"), text!("worse", "劣")),
+        };
         let each = self.compared.iter().map(|compared| {
             let Estimate { low, high, .. } = compared.estimate;
-            let clear = (high < 0.0, low > 0.0);
+            let clear = (high < level, low > level);
             let again = before.replace(clear) == Some(clear);
-            let side = match (clear, again) {
-                ((true, _), false) => text!("better than", "优于"),
-                ((true, _), true) => text!("than", "优于"),
-                ((_, true), false) => text!("worse than", "劣于"),
-                ((_, true), true) => text!("than", "劣于"),
-                (_, false) => text!("not told apart from", "无法区别于"),
-                (_, true) => text!("nor from", "无法区别于"),
+            let than = |side: &Text| match again {
+                false => text!("{side} than", "{side}于", side),
+                true => Text::new("than", format!("{}于", side.zh)),
+            };
+            let side = match clear {
+                (true, _) => than(&below),
+                (_, true) => than(&above),
+                _ if again => text!("nor from", "无法区别于"),
+                _ => text!("not told from", "无法区别于"),
             };
             text!(
                 "{side} {other} {numbers}",
-                "{side} {other} {numbers}",
+                "{side} {other}{numbers}",
                 side,
                 other = compared.other.label(),
                 numbers = numbers(compared),
             )
-            .trimmed()
         });
         Text::join(&each.collect::<Vec<_>>(), ", ", "，")
     }

@@ -51,7 +51,8 @@ struct Entry {
     fault: String,
     runs: Text,
     /// Protocols that decide, and a sentence on each that has not begun.
-    protocols: Vec<Text>,
+    /// Whether several protocols decide.
+    several: bool,
     not_begun: Vec<Text>,
     claims: Vec<ClaimRow>,
     machines: Vec<String>,
@@ -65,7 +66,7 @@ struct Entry {
 #[derive(Serialize)]
 struct ClaimRow {
     claim: Text,
-    cells: Vec<Found>,
+    found: Vec<Found>,
 }
 
 /// The verdict on a claim.
@@ -138,7 +139,7 @@ pub fn index(reports: &Path) -> Result<String> {
                     what: Text::default(),
                     fault: fault.to_string(),
                     runs: Text::default(),
-                    protocols: Vec::new(),
+                    several: false,
                     not_begun: Vec::new(),
                     claims: Vec::new(),
                     machines: Vec::new(),
@@ -230,13 +231,13 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
     let begun = page::begun(experiment);
     let claims = experiment.plan.claims.iter().map(|rule| ClaimRow {
         claim: claim(&rule.id, &rule.text),
-        cells: Vec::new(),
+        found: Vec::new(),
     });
     let mut claims: Vec<ClaimRow> = claims.collect();
     for study in &begun {
         for (row, finding) in claims.iter_mut().zip(findings(experiment, study)) {
-            row.cells.push(Found {
-                protocol: study.label().clone(),
+            row.found.push(Found {
+                protocol: study.short_label(),
                 class: finding.class(),
                 verdict: finding.verdict.name(),
                 effect: finding.effect,
@@ -256,7 +257,7 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
         ),
         fault: String::new(),
         runs: page::runs_line(experiment),
-        protocols: begun.iter().map(|study| study.label().clone()).collect(),
+        several: begun.len() > 1,
         not_begun: page::not_begun(experiment),
         claims,
         machines: different(experiment, |e, kernel| {

@@ -884,6 +884,12 @@ impl Study {
         &self.label
     }
 
+    /// What of its name stands before a colon.
+    pub(crate) fn short_label(&self) -> Text {
+        let before = |text: &str, colon| text.split(colon).next().unwrap_or(text).to_owned();
+        Text::new(before(&self.label.en, ": "), before(&self.label.zh, "："))
+    }
+
     /// Whether its settings are chosen by tuning.
     pub(crate) fn is_tuned(&self) -> bool {
         self.protocol.tuning.is_some()
@@ -903,6 +909,11 @@ impl Study {
     pub(crate) fn tuning_runs(&self) -> impl Iterator<Item = &Run> {
         let candidates = self.tuning.iter().flat_map(|tuned| &tuned.candidates);
         candidates.flatten()
+    }
+
+    /// Whether some run of its tuning has a record.
+    pub(crate) fn has_tuned(&self) -> bool {
+        self.tuning_runs().any(|run| run.record.is_some())
     }
 
     /// Those of its arms, then those of its tuning.
@@ -1024,6 +1035,11 @@ impl ArmRuns {
     /// Its name for the reader.
     pub(crate) fn label(&self) -> &Text {
         &self.arm.label
+    }
+
+    /// Whether some run of it has a record.
+    pub(crate) fn has_record(&self) -> bool {
+        self.runs.iter().any(|run| run.record.is_some())
     }
 
     /// Number of runs whose state is this.

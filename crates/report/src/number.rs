@@ -47,6 +47,11 @@ pub(crate) fn ratio(value: f64) -> String {
     fixed(value, 3)
 }
 
+/// A ratio of times in a line that has little room.
+pub(crate) fn hundredths(value: f64) -> String {
+    fixed(value, 2)
+}
+
 /// A whole number with its thousands apart: `60,000`.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();

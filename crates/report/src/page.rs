@@ -17,7 +17,7 @@ use crate::citation::Citation;
 use crate::export::{Download, downloads};
 use crate::figures::{Figure, Figures, ProtocolFigures};
 use crate::findings::{Finding, control_paragraphs, findings, like_control, uncounted};
-use crate::load::{Experiment, Run, State, Study};
+use crate::load::{ArmRuns, Experiment, Run, State, Study};
 use crate::number::{
     self, ARM, EPOCH, Noun, RUN, SEED, TUNING_RUN, bound, count, grouped, in_a_row, listed,
     one_by_one, slug,
@@ -124,7 +124,7 @@ struct Found {
 struct Cell {
     protocol: Text,
     /// How many protocols.
-    span: usize,
+    protocols: usize,
     verdict: Text,
     /// Class of the badge's colour.
     class: &'static str,
@@ -171,13 +171,14 @@ struct Readings<'a> {
     deciding: Vec<Text>,
     ledger: TableView,
     maps: Vec<&'a Figure>,
+    /// Of those with another reading of one detail and some run.
     cells: Vec<ReadingCell>,
+    cross: Option<TableView>,
 }
 
 /// The evidence of a protocol with other readings than the default.
 #[derive(Serialize)]
 struct ReadingCell {
-    slug: String,
     /// Its label, what differs from the default, and what it says of the claims.
     heading: Text,
     registration: Text,
@@ -610,11 +611,22 @@ fn claims<'a>(experiment: &'a Experiment, shelf: &Shelf<'_>) -> Vec<Claim<'a>> {
                         && last.verdict == cell.verdict
                         && last.registered == cell.registered =>
                 {
-                    last.span += 1;
-                    last.protocol = listed(&[last.protocol.clone(), cell.protocol]);
+                    last.protocols += 1;
+                    last.protocol = text!(
+                        "{first}; {second}",
+                        "{first}；{second}",
+                        first = &last.protocol,
+                        second = &cell.protocol,
+                    );
                 }
                 _ => claim.cells.push(cell),
             }
+        }
+    }
+    let shown = begun(experiment).len();
+    for cell in claims.iter_mut().flat_map(|claim| &mut claim.cells) {
+        if cell.protocols > 1 && cell.protocols == shown {
+            cell.protocol = text!("each of them", "每种方案");
         }
     }
     claims
@@ -623,8 +635,8 @@ fn claims<'a>(experiment: &'a Experiment, shelf: &Shelf<'_>) -> Vec<Claim<'a>> {
 fn cell(study: &Study, finding: Finding<'_>, shelf: &Shelf<'_>) -> Cell {
     let registration = &study.registration;
     Cell {
-        protocol: study.label().clone(),
-        span: 1,
+        protocol: study.short_label(),
+        protocols: 1,
         verdict: finding.verdict.name(),
         class: finding.class(),
         registered: registration.name().map(|_| registration.holds()),
@@ -684,7 +696,11 @@ fn readings<'a>(
         return None;
     }
     let changes = changes(experiment);
-    let others = experiment.studies.iter().filter(|s| !s.is_headline());
+    // Where AdaMix has no run, all that is known stands in the ledger.
+    let begun = changes.iter().map(|change| change.study).filter(|study| {
+        let ours = study.only(Role::Adamix);
+        ours.is_some_and(ArmRuns::has_record) || study.has_tuned()
+    });
     Some(Readings {
         deciding: deciding(experiment, &changes),
         ledger: shelf.show(tables::ledger(experiment, &changes)),
@@ -692,9 +708,13 @@ fn readings<'a>(
             .into_iter()
             .flatten()
             .collect(),
-        cells: others
+        cells: begun
             .map(|study| reading_cell(experiment, study, shelf))
             .collect(),
+        cross: tables::cross(experiment).map(|(table, behind)| {
+            behind.into_iter().for_each(|table| drop(shelf.keep(table)));
+            shelf.show(table)
+        }),
     })
 }
 
@@ -728,7 +748,6 @@ fn reading_cell(experiment: &Experiment, study: &Study, shelf: &Shelf<'_>) -> Re
     }
     let differences = |statistic| shelf.show_any(tables::differences(experiment, study, statistic));
     ReadingCell {
-        slug: slug(&study.protocol.name),
         heading,
         registration: study.registration.sentence(),
         claims: findings

@@ -3,7 +3,7 @@
 use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
 use crate::findings::{Finding, claimed_arms, compare, findings};
-use crate::load::{ArmRuns, Experiment, Study};
+use crate::load::{Experiment, Study};
 use crate::number::{in_a_row, listed, one_by_one, percent, ratio};
 use crate::statistics::Estimate;
 use crate::tables::claim_name;
@@ -54,8 +54,7 @@ pub(crate) fn not_run(study: &Study, claim: &Claim) -> bool {
     if claim.statistic == Statistic::UpdateCost {
         return false;
     }
-    let unseen = |arm: &ArmRuns| arm.runs.iter().all(|run| run.record.is_none());
-    claimed_arms(study, claim).is_ok_and(|arms| arms.all().any(unseen))
+    claimed_arms(study, claim).is_ok_and(|arms| arms.all().any(|arm| !arm.has_record()))
 }
 
 /// What a finding comes to, coarsely: a verdict or, with too few seeds for one,

@@ -1,10 +1,10 @@
-use adamix_record::{RunId, Statistic, Text, text};
+use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
-use super::{Cell, Column, NOTHING, Table, words};
+use super::{Cell, Column, NOTHING, Table, differences, final_errors, tuning, words};
 use crate::findings::{Finding, findings};
-use crate::load::{Experiment, Study};
+use crate::load::{ArmRuns, Experiment, Study};
 use crate::number::p_value;
-use crate::readings::{Change, effects, not_run, side};
+use crate::readings::{Change, effects, not_run, reading, side};
 use crate::statistics::{holm, sign_flip_p};
 
 /// What each other reading of an open detail says about the claims: the default
@@ -31,10 +31,7 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
         words(text!("what it means", "含义")),
         words(text!("source, and how sure", "来源与可靠程度")),
     ];
-    columns.extend(claims.iter().map(|claim| Column {
-        heading: claim_name(claim),
-        class: "claim",
-    }));
+    columns.extend(claims.iter().map(claim_column));
     let seeds = changes.iter().map(|c| c.study.protocol.seeds.len());
     let floor = seeds.max().filter(|seeds| *seeds < 10).map(|seeds| {
         text!(
@@ -91,8 +88,77 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
     table
 }
 
+/// What the claims come to where several open details are read in another way
+/// at once, a row a protocol, with the tables behind it, which lie in files;
+/// `None` where no protocol is of that kind.
+pub(crate) fn cross(experiment: &Experiment) -> Option<(Table, Vec<Table>)> {
+    let several = experiment.studies.iter().filter(|s| s.changed.len() > 1);
+    let studies: Vec<&Study> = several.collect();
+    let details = &experiment.plan.details;
+    let changed = |place: &usize| studies.iter().any(|study| study.changed.contains(place));
+    let details: Vec<usize> = (0..details.len()).filter(changed).collect();
+    let column = |place: &usize| words(&experiment.plan.details[*place].label);
+    let mut columns: Vec<Column> = details.iter().map(column).collect();
+    columns.push(words(text!("settings", "设置")));
+    columns.extend(experiment.plan.claims.iter().map(claim_column));
+    columns.extend([
+        words(text!("final errors", "最终误差")),
+        words(text!("differences", "差值")),
+        words(text!("tuning", "调优")),
+    ]);
+    let mut table = Table::new(
+        "cross",
+        text!(
+            "Combinations: what the claims come to where two or more open details are read in \
+             another way at once. Exploratory, and without p values. The errors of the arms, \
+             their differences from AdaMix and what was tuned lie in the files named in the last \
+             columns.",
+            "组合：同时有两个或更多未明细节换一种解读时，各主张的结果。属探索性分析，不给 p 值。各方法的误差、\
+             与 AdaMix 的差值以及调优过程见最后几列所指的文件。"
+        ),
+        columns,
+    );
+    let mut behind = Vec::new();
+    for study in studies {
+        let readings = details.iter().map(|place| {
+            let name = reading(experiment, study, *place)?;
+            let name = &experiment.plan.details[*place].readings[name].name;
+            Some(name.as_str().into())
+        });
+        let mut row: Vec<Cell> = readings.map(Cell::or_nothing).collect();
+        row.push(match study.is_tuned() {
+            true => text!("tuned", "调优").into(),
+            false => text!("not tuned", "未调优").into(),
+        });
+        let findings = findings(experiment, study);
+        row.extend(findings.iter().map(|finding| cell(study, finding, None)));
+        let own = study.only(Role::Adamix).is_some_and(ArmRuns::has_record);
+        let tables = [
+            own.then(|| final_errors(study)),
+            differences(experiment, study, Statistic::FinalError).filter(|_| own),
+            tuning(study).filter(|_| study.has_tuned()),
+        ];
+        for table in tables {
+            row.push(Cell::or_nothing(table.as_ref().map(|table| Cell {
+                place: Some(format!("tables/{}.csv", table.name)),
+                ..Cell::from("CSV")
+            })));
+            behind.extend(table);
+        }
+        table.rows.push(row);
+    }
+    (!table.rows.is_empty()).then_some((table, behind))
+}
+
+fn claim_column(claim: &Claim) -> Column {
+    Column {
+        heading: claim_name(claim),
+        class: "claim",
+    }
+}
+
 /// `C1, lower reconstruction error`.
-pub(crate) fn claim_name(claim: &adamix_record::Claim) -> Text {
+pub(crate) fn claim_name(claim: &Claim) -> Text {
     text!(
         "{id}, {words}",
         "{id}，{words}",

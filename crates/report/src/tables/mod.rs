@@ -22,7 +22,7 @@ pub(crate) use coverage::coverage;
 pub(crate) use curves::curves;
 pub(crate) use differences::differences;
 pub(crate) use final_errors::final_errors;
-pub(crate) use ledger::{claim_name, ledger};
+pub(crate) use ledger::{claim_name, cross, ledger};
 pub(crate) use reference::reference;
 pub(crate) use review::{artifacts, checklist};
 pub(crate) use runs::{environments, runs, state, tuning_runs};

@@ -4,10 +4,10 @@ use adamix_record::{Environment, RunId, Text, text};
 
 use super::{Cell, Column, NOTHING, Table, arm_column, numbers, words};
 use crate::load::{Experiment, Run, State, Study};
-use crate::number::{RECORD, count, error};
+use crate::number::{RECORD, RUN, count, error};
 
 /// Every planned run and what became of it. A run that several arms or
-/// protocols share stands once.
+/// protocols share stands once; those of an arm that are missing share a row.
 pub(crate) fn runs(experiment: &Experiment) -> Table {
     let mut rows = Rows::of(experiment);
     for study in &experiment.studies {
@@ -21,10 +21,12 @@ pub(crate) fn runs(experiment: &Experiment) -> Table {
     rows.table(
         "runs",
         text!(
-            "Every run of the plan. The run id is a checksum over settings, seed, data, backend \
-             and version of the numerics. Each record is a text file, one JSON object a line.",
-            "计划中的每次运行。运行编号是对设置、随机种子、数据、计算后端和数值版本所取的校验和。\
-             每份记录是一个文本文件，每行一个 JSON 对象。"
+            "Every run of the plan; an arm's missing runs stand in one row, with their ids in the \
+             files and, in the page, behind the row. The run id is a checksum over settings, seed, \
+             data, backend and version of the numerics. Each record is a text file, one JSON \
+             object a line.",
+            "计划中的每次运行；同一方法缺失的运行合为一行，其编号见文件，在页面中则可由该行查得。运行编号是对\
+             设置、随机种子、数据、计算后端和数值版本所取的校验和。每份记录是一个文本文件，每行一个 JSON 对象。"
         ),
         text!("final test error", "最终测试误差"),
     )
@@ -68,9 +70,20 @@ const MOST_LINKED: usize = 2000;
 struct Rows<'a> {
     /// Whether a column tells the protocol.
     several: bool,
-    rows: Vec<Vec<Cell>>,
-    /// Row of each run, and how many more have it.
-    found: BTreeMap<&'a RunId, (usize, usize)>,
+    rows: Vec<Row<'a>>,
+    /// Row of each run.
+    found: BTreeMap<&'a RunId, usize>,
+}
+
+struct Row<'a> {
+    study: &'a Study,
+    name: Text,
+    run: &'a Run,
+    /// Its last error, and the epochs that were planned.
+    last: Option<f64>,
+    epochs: u64,
+    /// How many more arms or protocols have the run.
+    more: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -82,32 +95,23 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn add(&mut self, study: &Study, run: &'a Run, name: &Text, last: Option<f64>, epochs: u64) {
-        if let Some((_, more)) = self.found.get_mut(&run.id) {
-            *more += 1;
+    fn add(&mut self, study: &'a Study, run: &'a Run, name: &Text, last: Option<f64>, epochs: u64) {
+        if let Some(place) = self.found.get(&run.id) {
+            self.rows[*place].more += 1;
             return;
         }
-        self.found.insert(&run.id, (self.rows.len(), 0));
-        let mut cells = row(study, run, name.clone(), last, epochs);
-        if self.several {
-            cells.insert(1, study.protocol.name.as_str().into());
-        }
-        let id = std::slice::from_ref(&run.id);
-        let cells = cells.into_iter().map(|cell| cell.of(id));
-        self.rows.push(cells.collect());
+        self.found.insert(&run.id, self.rows.len());
+        self.rows.push(Row {
+            study,
+            name: name.clone(),
+            run,
+            last,
+            epochs,
+            more: 0,
+        });
     }
 
-    fn table(mut self, name: &str, caption: Text, figure: Text) -> Table {
-        for (place, more) in self.found.values().filter(|(_, more)| *more > 0) {
-            self.rows[*place][0].text += text!(
-                " (shared with {more} more)",
-                "（与另外 {more} 处共用）",
-                more
-            );
-        }
-        if self.rows.len() > MOST_LINKED {
-            self.rows.iter_mut().flatten().for_each(|c| c.place = None);
-        }
+    fn table(self, name: &str, caption: Text, figure: Text) -> Table {
         let protocol = text!(
             "protocol, as the experiment file names it",
             "方案（实验文件中的名称）"
@@ -117,7 +121,24 @@ impl<'a> Rows<'a> {
             columns.insert(1, words(protocol));
         }
         let mut table = Table::new(name, caption, columns);
-        table.rows = self.rows;
+        let missing = |row: &Row<'_>| matches!(row.run.state, State::Missing);
+        let together = |a: &Row<'_>, b: &Row<'_>| {
+            let [p, q] = [a, b].map(|row| &row.study.protocol.name);
+            missing(a) && missing(b) && p == q && a.name == b.name && a.more == b.more
+        };
+        for rows in self.rows.chunk_by(together) {
+            let ids: Vec<RunId> = rows.iter().map(|row| row.run.id.clone()).collect();
+            let mut cells = cells(rows);
+            if self.several {
+                cells.insert(1, rows[0].study.protocol.name.as_str().into());
+            }
+            let cells = cells.into_iter().map(|cell| cell.of(&ids));
+            table.rows.push(cells.collect());
+        }
+        if table.rows.len() > MOST_LINKED {
+            let cells = table.rows.iter_mut().flatten();
+            cells.for_each(|cell| cell.place = None);
+        }
         table
     }
 }
@@ -170,12 +191,37 @@ pub(crate) fn state(study: &Study, state: &State, planned: u64) -> Text {
     }
 }
 
-fn row(study: &Study, run: &Run, name: Text, last: Option<f64>, planned: u64) -> Vec<Cell> {
+/// One run, or several that are missing alike.
+fn cells(rows: &[Row<'_>]) -> Vec<Cell> {
+    let Row {
+        study,
+        name,
+        run,
+        last,
+        epochs,
+        more,
+    } = &rows[0];
+    let name = match more {
+        0 => name.clone(),
+        more => text!(
+            "{name} (shared with {more} more)",
+            "{name}（与另外 {more} 处共用）",
+            name,
+            more
+        ),
+    };
+    let seeds: Vec<String> = rows.iter().map(|row| row.run.seed.to_string()).collect();
     vec![
         name.into(),
-        Cell::number(run.seed as f64, |_| run.seed.to_string()),
-        run.id.as_str().into(),
-        state(study, &run.state, planned).into(),
+        match rows.len() {
+            1 => Cell::number(run.seed as f64, |_| run.seed.to_string()),
+            _ => seeds.join(" ").into(),
+        },
+        match rows.len() {
+            1 => run.id.as_str().into(),
+            n => count(n, RUN).into(),
+        },
+        state(study, &run.state, *epochs).into(),
         Cell::or_nothing(last.map(|last| Cell::number(last, error))),
         Cell::or_nothing(run.file().map(|file| Cell {
             place: Some(file.clone()),

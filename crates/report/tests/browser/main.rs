@@ -360,6 +360,11 @@ fn the_first_screen_tells_what_came_out() {
         assert!(figure < 800.0, "{name}: the curves end at {figure}");
         let sure = end(".sure p");
         assert!(sure < 800.0, "{name}: how sure ends at {sure}");
+        // A verdict and its effect stand in one line.
+        let broken = "[...document.querySelectorAll('.claims tbody td')]\
+                      .filter(cell => cell.getBoundingClientRect().height > 30)\
+                      .map(cell => cell.innerText).join('; ')";
+        assert_eq!(browser.text(broken), "", "{name}");
     }
 }
 

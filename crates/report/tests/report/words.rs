@@ -422,6 +422,29 @@ fn tuning_is_shown_with_its_price() {
     }
     let text = text_between(&report.html, "<h3>Tuning", "<h3>Pictures");
     insta::assert_snapshot!(text);
+    // What the line joins is the error after as many epochs for all.
+    let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+    let figures = json["figures"].as_array().unwrap().iter();
+    let mut figures = figures.filter(|figure| figure["name"] == "tuning-rates");
+    let columns = &figures.next().unwrap()["series"][0]["columns"];
+    let column = |name: &str| {
+        let mut columns = columns.as_array().unwrap().iter();
+        let found = columns.find(|column| column["name"] == name);
+        found.unwrap_or_else(|| panic!("no column {name}: {columns:?}"))["values"]
+            .as_array()
+            .unwrap()
+    };
+    let (last, state) = (column("validation error"), column("state"));
+    let common = column("validation error after the first rung");
+    assert_eq!(state.iter().filter(|s| *s == "completed").count(), 4);
+    for ((last, common), state) in last.iter().zip(common).zip(state) {
+        let [last, common] = [last, common].map(serde_json::Value::as_f64);
+        match state.as_str().unwrap() {
+            "completed" => assert!(common > last, "{common:?} {last:?}"),
+            "stopped" => assert_eq!(common, last),
+            _ => assert_eq!(common, None),
+        }
+    }
 }
 
 #[test]
@@ -441,13 +464,13 @@ fn the_ledger_of_readings() {
     let from = "<h2 id=\"readings-heading\"";
     let chinese = text_in("zh-Hans", &report.html, from, "<details>");
     insta::assert_snapshot!("the_ledger_of_readings_in_chinese", chinese);
-    // Every cell but the default has its evidence folded away.
-    assert_eq!(
-        text.matches("All records were written under these rules")
-            .count(),
-        17
-    );
-    assert_eq!(text.matches("No record of its own yet.").count(), 1);
+    // Where one detail changes the evidence is folded away, and where AdaMix has
+    // no run nothing is told twice.
+    let (one, several) = text.split_at(text.find("Several at once").expect("the cross"));
+    let told = one.matches("All records were written under these rules");
+    assert_eq!(told.count(), 6);
+    assert!(!one.contains("No record of its own yet."), "{one}");
+    insta::assert_snapshot!("the_cross_of_readings", several);
 }
 
 #[test]
