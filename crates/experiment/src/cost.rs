@@ -23,7 +23,10 @@ const UPDATES: u64 = 5;
 ///
 /// Every round times each entry once, the one that begins moving on by one each
 /// round, so that what drifts hits all alike and a round's times can be
-/// compared. One thread of the processor; or, on a CUDA device, which one run
+/// compared. In every round an entry trains anew in memory of its own, since where
+/// its numbers come to lie in memory and cache decides some of the time, and equal
+/// work that always lay in the same two places would differ for good. One thread of
+/// the processor; or, on a CUDA device, which one run
 /// would leave idle, thirty runs in lockstep (fewer where they do not fit), whose time is shared out. The
 /// network has the protocol's sizes and initial weights; what is timed does not
 /// depend on their values.
@@ -93,7 +96,9 @@ fn kind(series: &Series, arm: &SeriesArm) -> Value {
 /// An entry while it is timed.
 struct Timed<'a> {
     kind: Value,
-    training: FineTuning<'a>,
+    series: &'a Series,
+    arm: &'a SeriesArm,
+    images: &'a Images,
     batch: Vec<u32>,
     /// Runs timed together.
     replicas: usize,
@@ -104,16 +109,13 @@ struct Timed<'a> {
 
 impl<'a> Timed<'a> {
     fn new(
-        series: &Series,
-        arm: &SeriesArm,
+        series: &'a Series,
+        arm: &'a SeriesArm,
         images: &'a Images,
         name: String,
     ) -> candle_core::Result<Self> {
         let replicas = cohort(series, arm);
-        let mut training = training(series, arm, images, replicas)?;
-        let batch: Vec<u32> = (0..series.settings.fine_tuning.batch_size as u32).collect();
-        // The gradients that the updates alone are timed with.
-        training.step_with_gradients(&vec![&batch[..]; replicas])?;
+        let training = training(series, arm, images, replicas)?;
         let params = training.network().params();
         let steps = series.steps_per_epoch();
         let group = |config: &GroupConfig, kind| GroupCost {
@@ -138,25 +140,34 @@ impl<'a> Timed<'a> {
         let periods = [&arm.weights, &arm.biases].map(|group| group.rule.period(steps));
         Ok(Self {
             kind: kind(series, arm),
-            batch,
+            series,
+            arm,
+            images,
+            batch: (0..series.settings.fine_tuning.batch_size as u32).collect(),
             replicas,
             updates: UPDATES.max(periods[0]).max(periods[1]),
-            training,
             entry,
         })
     }
 
     fn round(&mut self, keep: bool) -> candle_core::Result<()> {
         let batches = vec![&self.batch[..]; self.replicas];
+        let mut training = training(self.series, self.arm, self.images, self.replicas)?;
+        // The gradients that the updates alone are timed with; it warms up too.
+        training.step_with_gradients(&batches)?;
+        training.step(black_box(&batches))?;
+        training.wait()?;
         let clock = Instant::now();
-        self.training.step(black_box(&batches))?;
-        self.training.wait()?;
+        training.step(black_box(&batches))?;
+        training.wait()?;
         let step = clock.elapsed().as_secs_f64() / self.replicas as f64;
+        training.update()?;
+        training.wait()?;
         let clock = Instant::now();
         for _ in 0..self.updates {
-            self.training.update()?;
+            training.update()?;
         }
-        self.training.wait()?;
+        training.wait()?;
         let updates = self.updates as f64 * self.replicas as f64;
         let update = clock.elapsed().as_secs_f64() / updates;
         if keep {
