@@ -13,7 +13,8 @@ use crate::statistics::{
 };
 use crate::tuning::progress;
 use crate::verdict::{
-    CostComparison, Evidence, Verdict, contradicting_interval, deciding_interval, verdict,
+    CostComparison, Evidence, Verdict, contradicting_interval, deciding_interval, declared_lowest,
+    verdict,
 };
 
 /// A claim of the paper and what the records of one protocol say about it.
@@ -192,14 +193,34 @@ impl Finding<'_> {
                 "有一个实测 {contradiction} 置信区间在 1 以上：结果与该主张相反。",
                 contradiction,
             ),
-            _ => text!(
-                "No measured {contradiction} interval lies above 1, but AdaMix is not lowest or \
-                 tied in every declared figure, lowest in one, and below 1 in every measured \
-                 interval: undecided.",
-                "没有实测 {contradiction} 置信区间在 1 以上，但 AdaMix 并非各项计数开销都最低或并列最低、至少一项\
-                 最低且各实测置信区间都在 1 以下：尚无定论。",
-                contradiction,
-            ),
+            _ => {
+                let open = self.compared.iter().filter(|it| it.estimate.high >= 1.0);
+                let open: Vec<Text> = open.map(|it| it.other.label().clone()).collect();
+                match (declared_lowest(costs), open.as_slice()) {
+                    (true, open) => text!(
+                        "AdaMix is lowest or tied in every declared figure and lowest in at least \
+                         one, but the measured interval against {open} does not lie below 1: \
+                         undecided.",
+                        "AdaMix 的各项计数开销均为最低或并列最低，且至少一项为最低，但对比 {open} 的实测置信区间\
+                         并不在 1 以下：尚无定论。",
+                        open = listed(open),
+                    ),
+                    (false, []) => text!(
+                        "Every measured interval lies below 1, but AdaMix is not lowest or tied \
+                         in every declared figure and lowest in one: undecided.",
+                        "各实测置信区间都在 1 以下，但 AdaMix 的计数开销并非每项最低或并列最低且至少一项最低：尚无定论。"
+                    ),
+                    (false, open) => text!(
+                        "AdaMix is not lowest or tied in every declared figure and lowest in one, \
+                         and the measured interval against {open} does not lie below 1, though no \
+                         {contradiction} interval lies above it: undecided.",
+                        "AdaMix 的计数开销并非每项最低或并列最低且至少一项最低，对比 {open} 的实测置信区间也不在 1 以下，\
+                         但没有 {contradiction} 置信区间在 1 以上：尚无定论。",
+                        open = listed(open),
+                        contradiction,
+                    ),
+                }
+            }
         };
         let steps: Vec<(&Text, Estimate)> = arms
             .others
@@ -214,7 +235,7 @@ impl Finding<'_> {
         self.effect = text!(
             "update {each}{steps}",
             "更新用时{each}{steps}",
-            each = self.sides(|compared| {
+            each = self.sides("", |compared| {
                 let Estimate {
                     point, low, high, ..
                 } = compared.estimate;
@@ -283,7 +304,7 @@ impl<'a> Finding<'a> {
                 Statistic::MeanError => text!("mean error", "各轮平均误差"),
                 _ => text!("final error", "最终误差"),
             },
-            each = self.sides(|compared| {
+            each = self.sides("", |compared| {
                 let Estimate {
                     point, low, high, ..
                 } = compared.estimate;
@@ -304,11 +325,11 @@ impl<'a> Finding<'a> {
             "就{measure}而言，{ours} {each}。{reason}{left_out}",
             measure,
             ours,
-            each = self.sides(|compared| {
+            each = self.sides("and ", |compared| {
                 let numbers = interval(&compared.estimate, percent);
                 let seeds = count(compared.estimate.n, SEED);
                 text!(
-                    "with a difference of {numbers}, {seeds}",
+                    "with a difference of {numbers} over {seeds}",
                     "，差值 {numbers}，{seeds}",
                     numbers,
                     seeds
@@ -327,8 +348,9 @@ impl<'a> Finding<'a> {
     }
 
     /// Than which arms AdaMix is better or worse, or which the interval cannot
-    /// tell it from, with the numbers of each; on cost, faster or slower.
-    fn sides(&self, numbers: impl Fn(&Compared<'_>) -> Text) -> Text {
+    /// tell it from, with the numbers of each; on cost, faster or slower. `and`
+    /// stands before all but the first.
+    fn sides(&self, and: &str, numbers: impl Fn(&Compared<'_>) -> Text) -> Text {
         let mut before = None;
         let (level, below, above) = match self.claim.statistic {
             Statistic::UpdateCost => (1.0, text!("faster", "短"), text!("slower", "长")),
@@ -337,16 +359,24 @@ impl<'a> Finding<'a> {
         let each = self.compared.iter().map(|compared| {
             let Estimate { low, high, .. } = compared.estimate;
             let clear = (high < level, low > level);
+            let first = before.is_none();
             let again = before.replace(clear) == Some(clear);
-            let than = |side: &Text| match again {
-                false => text!("{side} than", "{side}于", side),
-                true => Text::new("than", format!("{}于", side.zh)),
+            let than = |side: &Text| {
+                Text::new(
+                    match (first, again) {
+                        (true, _) => format!("{} than", side.en),
+                        (_, true) => format!("{and}than"),
+                        _ => format!("{and}{} than", side.en),
+                    },
+                    format!("{}于", side.zh),
+                )
             };
             let side = match clear {
                 (true, _) => than(&below),
                 (_, true) => than(&above),
                 _ if again => text!("nor from", "无法区别于"),
-                _ => text!("not told from", "无法区别于"),
+                _ if first => text!("not told from", "无法区别于"),
+                _ => Text::new(format!("{and}not told from"), "无法区别于"),
             };
             text!(
                 "{side} {other} {numbers}",
@@ -626,10 +656,8 @@ fn share_of_a_step(ours: &ArmRuns, steps: &[(&Text, Estimate)]) -> Text {
     share().map_or_else(Text::default, |share| {
         text!(
             " The claim is about an update, which is {share} of AdaMix's training step. Of the time \
-             of a whole step, AdaMix's divided by the other arm's is {compared}; the table below \
-             has the times, that of convergence the time to a target.",
-            "该主张针对一次更新，更新占 AdaMix 训练步的 {share}。整个训练步的用时，AdaMix 除以另一方法：{compared}；\
-             用时见下文表格，达到目标所需的时间见收敛表。",
+             of a whole step, AdaMix's divided by the other arm's is {compared}.",
+            "该主张针对一次更新，更新占 AdaMix 训练步的 {share}。整个训练步的用时，AdaMix 除以另一方法：{compared}。",
             share = percent(share),
             compared = Text::new(listed(&compared).en, Text::join(&compared, "", "，").zh),
         )

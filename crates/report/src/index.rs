@@ -263,7 +263,7 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
         machines: different(experiment, |e, kernel| {
             let gpu = e.gpu.iter().map(|gpu| format!(", {gpu}"));
             let gpu: String = gpu.collect();
-            format!("{}, {} \u{d7} CPU{gpu}, {kernel}", e.processor, e.cores)
+            format!("{}, {} cores{gpu}, {kernel}", e.processor, e.cores)
         }),
         commits: different(experiment, |e, _| commit(e)),
         timed: experiment.cost.as_ref().map(|c| commit(&c.environment)),

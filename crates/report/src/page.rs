@@ -479,8 +479,8 @@ pub(crate) fn not_begun(experiment: &Experiment) -> Vec<Text> {
         .filter(|study| !begun.iter().any(|begun| std::ptr::eq(*begun, *study)));
     let sentence = |study: &Study| {
         text!(
-            "\u{201c}{label}\u{201d} gives no verdict yet: {progress}.",
-            "“{label}”尚无判定：{progress}。",
+            "\u{201c}{label}\u{201d} gives no verdict on errors yet: {progress}.",
+            "“{label}”对误差尚无判定：{progress}。",
             label = study.label(),
             progress = study.progress(),
         )
@@ -754,7 +754,14 @@ fn reading_cell(experiment: &Experiment, study: &Study, shelf: &Shelf<'_>) -> Re
             .into_iter()
             .map(|finding| (finding.claim.id.clone(), cell(study, finding, shelf)))
             .collect(),
-        notes: notes(study),
+        notes: notes(study)
+            .into_iter()
+            .chain(
+                tables::disagreements(study)
+                    .into_iter()
+                    .map(|(_, text)| text),
+            )
+            .collect(),
         final_errors: shelf.show(tables::final_errors(study)),
         final_differences: differences(Statistic::FinalError),
         area_differences: differences(Statistic::MeanError),
@@ -782,7 +789,10 @@ fn costs<'a>(experiment: &Experiment, figures: &'a Figures, shelf: &Shelf<'_>) -
                 } else {
                     listed(&labels)
                 },
-                disagreements: tables::disagreements(study),
+                disagreements: tables::disagreements(study)
+                    .into_iter()
+                    .map(|(_, text)| text)
+                    .collect(),
                 declared: shelf.show(tables::declared(study)),
                 measured: shelf.show(tables::measured(study, cost)),
                 roofline: roofline.as_ref(),
@@ -941,13 +951,13 @@ fn tested(experiment: &Experiment) -> Text {
          power-exponential. Each method, or arm, trains the same deep autoencoder ({sizes} units \
          and back) to squeeze images of {data} into {code} numbers and rebuild them: {epochs} \
          (passes over {train} images){pre_training}, once a seed (which fixes every random \
-         draw).{control} Planned: {state}. Measured is the reconstruction error: the squared \
+         draw).{control} Planned: {state}.{others} Measured is the reconstruction error: the squared \
          difference from the image, summed over pixels, averaged over {test} test images; lower is \
          better.",
         "AdaMix（贺昱曜、李宝奇 2016，我们只知道其摘要）是一种学习率策略：连接权重的学习率仅与当前梯度有关，\
          偏置的学习率为幂指数型。每种方法都训练同一个深度自编码器（{sizes} 个单元，再逆序还原），把 {data} 的图像\
          压缩为 {code} 个数、再由这些数重构：训练 {epochs}（一轮即遍历 {train} 幅图像一次）{pre_training}，每个随机种子\
-         （决定全部随机抽取）一次。{control}计划：{state}。衡量指标是重构误差：与原图像之差的平方，按像素求和，再对 \
+         （决定全部随机抽取）一次。{control}计划：{state}。{others}衡量指标是重构误差：与原图像之差的平方，按像素求和，再对 \
          {test} 幅测试图像取平均；越低越好。",
         sizes,
         data = experiment.plan.data.name.to_uppercase(),
@@ -957,6 +967,7 @@ fn tested(experiment: &Experiment) -> Text {
         pre_training,
         control,
         state = plan_and_state(experiment),
+        others = other_readings(experiment),
         test = each(&|study| grouped(study.protocol.test_images as u64).into()),
     )
 }
@@ -984,6 +995,29 @@ pub(crate) fn plan_and_state(experiment: &Experiment) -> Text {
         ),
         several => listed(&several.iter().map(|study| one(study)).collect::<Vec<_>>()),
     }
+}
+
+/// How many protocols read open details in another way, and how far they are, in
+/// a sentence with a space before it.
+fn other_readings(experiment: &Experiment) -> Text {
+    let others = || experiment.studies.iter().filter(|s| !s.changed.is_empty());
+    let one = others().filter(|study| study.changed.len() == 1).count();
+    let several = others().count() - one;
+    if one + several == 0 {
+        return Text::default();
+    }
+    let whole = |study: &&Study| {
+        let chosen = study.arms.iter().all(|arm| study.in_tuning(arm).is_none());
+        chosen && study.runs().all(|run| run.state.has_ended())
+    };
+    text!(
+        " Beside them an open detail is read in another way, one at a time in {one} protocols and \
+         two or more at once in {several}; whole are {whole}.",
+        "此外，未明细节换用其他解读：{one} 个方案每次改变一项，{several} 个方案同时改变两项或更多；其中 {whole} 个已全部运行。",
+        one,
+        several,
+        whole = others().filter(whole).count(),
+    )
 }
 
 /// The headline protocols, or all where there is none.
@@ -1032,9 +1066,9 @@ fn how_sure(experiment: &Experiment) -> Text {
     let control = match alike.is_empty() {
         true => Text::default(),
         false => text!(
-            " By its final error AdaMix is not told from its control ({protocols}), so these may be \
-             findings about plain gradient descent.",
-            "就最终误差而言，AdaMix 与其对照无法区分（{protocols}），因此这些可能只是关于普通梯度下降的结论。",
+            " By its final error AdaMix cannot be told from its control ({protocols}), so what is \
+             found there may be about plain gradient descent.",
+            "就最终误差而言，AdaMix 与其对照无法区分（{protocols}），因此那里的结果可能只是关于普通梯度下降的结论。",
             protocols = listed(&alike),
         ),
     };

@@ -100,16 +100,29 @@ impl Finding<'_> {
 
 impl Answer {
     fn words(&self, claim: &Claim) -> Text {
+        let all = match claim.against.len() {
+            2 => text!("both", "两者"),
+            _ => text!("each", "每种方法"),
+        };
         match (self, claim.statistic) {
             (Self::Verdict(name), _) => name.clone(),
             (Self::Sign(true), Statistic::UpdateCost) => {
-                text!("faster than each", "比每种方法都快")
+                text!("faster than {all}", "比{all}都快", all)
             }
-            (Self::Sign(true), _) => text!("lower than each", "低于每种方法"),
+            (Self::Sign(true), _) => text!("lower than {all}", "低于{all}", all),
             (Self::Sign(false), Statistic::UpdateCost) => {
-                text!("not faster than each", "并非比每种方法都快")
+                text!("not faster than {all}", "并非比{all}都快", all)
             }
-            (Self::Sign(false), _) => text!("not lower than each", "并非低于每种方法"),
+            (Self::Sign(false), _) => text!("not lower than {all}", "并非低于{all}", all),
+        }
+    }
+
+    /// The same, marked where it is no verdict.
+    fn marked(&self, claim: &Claim) -> Text {
+        let words = self.words(claim);
+        match self {
+            Self::Verdict(_) => words,
+            Self::Sign(_) => text!("by estimate {words}", "按估计值{words}", words),
         }
     }
 
@@ -137,8 +150,7 @@ pub(crate) fn side(finding: &Finding<'_>) -> Option<Text> {
     let Verdict::TooFewSeeds { .. } = finding.verdict else {
         return None;
     };
-    let words = Answer::Sign(finding.below_all()?).words(finding.claim);
-    Some(text!("by estimate {words}", "按估计值{words}", words))
+    Some(Answer::Sign(finding.below_all()?).marked(finding.claim))
 }
 
 /// One sentence a claim: which open details decide it. Where some protocols
@@ -237,7 +249,11 @@ fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool)
                 ),
             };
             if !turned.is_empty() && !same.is_empty() {
-                sentence += text!(", not on {same}", "，与 {same} 无关", same = listed(&same));
+                sentence += text!(
+                    "; it does not hang on: {same}",
+                    "；与下列细节无关：{same}",
+                    same = one_by_one(&same),
+                );
             }
             if !open.is_empty() {
                 sentence += text!(
@@ -268,7 +284,7 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
                     "{label}，{reading}：{answer}",
                     label = &detail.label,
                     reading = detail.readings[change.reading].name.as_str(),
-                    answer = new.words(default.claim),
+                    answer = new.marked(default.claim),
                 )
             })
         });
@@ -286,8 +302,8 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
     match turned.as_slice() {
         [] => Text::default(),
         turned => text!(
-            " Other readings of the paper answer otherwise: {turned}.",
-            "对论文的其他解读给出不同的答案：{turned}。",
+            " Other readings of the paper point elsewhere: {turned}.",
+            "对论文的其他解读指向不同的结果：{turned}。",
             turned = in_a_row(turned),
         ),
     }

@@ -20,6 +20,9 @@ use adamix_record::{Plan, Protocol, RunId, Text, text};
 use crate::load::{Run, Study};
 use crate::number::{RECORD, count, listed, one_by_one};
 
+/// Foreign records that are named at most.
+const FEW: usize = 3;
+
 /// Under which hashes the records of a protocol were written. Records of a
 /// protocol's tuning count too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,9 +143,9 @@ impl Registration {
         if self.holds() {
             return text!(
                 "All records were written under these rules (hash {hash}\u{2026}): {found}. The \
-                 hash tells no date; that the rules stood before the runs, the history of the \
-                 commits shows.",
-                "全部记录都依据这些规则写入（哈希 {hash}\u{2026}）：{found}。哈希不含日期；规则先于运行，由提交历史表明。",
+                 hash tells no date; that the rules stood before the runs can be checked in the \
+                 history of the commits.",
+                "全部记录都依据这些规则写入（哈希 {hash}\u{2026}）：{found}。哈希不含日期；规则是否先于运行，可由提交历史核对。",
                 hash,
                 found,
             );
@@ -156,7 +159,12 @@ impl Registration {
                 found,
             );
         }
-        let ids: Vec<&str> = self.foreign.iter().map(RunId::as_str).collect();
+        let mut ids: Vec<Text> = self.foreign.iter().map(|id| id.as_str().into()).collect();
+        let foreign = ids.len();
+        if foreign > FEW {
+            ids.truncate(FEW);
+            ids.push(text!("{n} more", "另外 {n} 份", n = foreign - FEW));
+        }
         text!(
             "Not pre-registered (hash {hash}\u{2026}): {found}; {foreign} written under other \
              rules, settings, seeds or arms, or by another experiment: {ids}. The verdicts stand, \
@@ -165,7 +173,7 @@ impl Registration {
              或由另一实验写入的：{ids}。判定仍然有效，但这些记录不能证明规则在先。",
             hash,
             found,
-            foreign = match ids.len() {
+            foreign = match foreign {
                 1 => text!("1 was", "1 份"),
                 n => text!("{n} were", "{n} 份", n),
             },

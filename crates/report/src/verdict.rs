@@ -80,6 +80,18 @@ pub fn contradicting_interval(claim: &Claim, values: &[f64]) -> Option<Estimate>
     mean_interval(values, claim.contradiction_confidence)
 }
 
+/// Whether AdaMix is lowest or tied in every declared figure, and lowest in one.
+pub(crate) fn declared_lowest(against: &[CostComparison]) -> bool {
+    let mut declared = against.iter().flat_map(|c| c.declared);
+    let lowest_in_one = (0..3).any(|figure| {
+        against.iter().all(|c| {
+            let (ours, other) = c.declared[figure];
+            ours < other - TIE
+        })
+    });
+    declared.all(|(ours, other)| ours <= other + TIE) && lowest_in_one
+}
+
 /// Applies the claim's rule to the evidence.
 pub fn verdict(claim: &Claim, evidence: &Evidence) -> Verdict {
     let nothing = || Verdict::Impossible(text!("there is nothing to compare", "没有可比较的结果"));
@@ -125,17 +137,9 @@ pub fn verdict(claim: &Claim, evidence: &Evidence) -> Verdict {
             ) else {
                 return nothing();
             };
-            let declared = || against.iter().flat_map(|c| c.declared);
-            let lowest_or_tied = declared().all(|(ours, other)| ours <= other + TIE);
-            let lowest_in_one = (0..3).any(|figure| {
-                against.iter().all(|c| {
-                    let (ours, other) = c.declared[figure];
-                    ours < other - TIE
-                })
-            });
             if contradicting.iter().any(|ratio| ratio.low > 1.0) {
                 Verdict::Contradicted
-            } else if lowest_or_tied && lowest_in_one && deciding.iter().all(|r| r.high < 1.0) {
+            } else if declared_lowest(against) && deciding.iter().all(|r| r.high < 1.0) {
                 Verdict::Reproduced
             } else {
                 Verdict::Undecided { seeds: None }

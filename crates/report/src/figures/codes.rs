@@ -153,17 +153,17 @@ fn description(panels: &[Panel<'_>], chance: f64) -> Text {
             "不优于随机：没有区间高于随机水平。"
         ),
         (n, all) => text!(
-            "{most}: more often than by chance in {n} of {all} arms.",
-            "{most}：{all} 种方法中有 {n} 种高于随机水平。",
+            "{most} more often than by chance in {n} of {all} arms.",
+            "{most} {all} 种方法中有 {n} 种高于随机水平。",
             // Half of the images have a neighbour of their kind.
             most = match panels
                 .iter()
                 .filter(|panel| panel.alike.point >= 0.5)
                 .count()
             {
-                0 => text!("For the most part not", "大部分不能"),
-                some if some < all => text!("Some for the most part", "有的大部分能"),
-                _ => text!("For the most part", "大部分能"),
+                0 => text!("For the most part not, though", "大部分不能，但"),
+                some if some < all => text!("Some for the most part, and", "有的大部分能，且"),
+                _ => text!("For the most part, and", "大部分能，且"),
             },
             n,
             all
@@ -349,19 +349,19 @@ mod tests {
         let begins = [
             (
                 [60, 70],
-                "For the most part: more often than by chance in 2 of 2",
+                "For the most part, and more often than by chance in 2 of 2",
             ),
             (
                 [40, 70],
-                "Some for the most part: more often than by chance in 2 of 2",
+                "Some for the most part, and more often than by chance in 2 of 2",
             ),
             (
                 [40, 30],
-                "For the most part not: more often than by chance in 2 of 2",
+                "For the most part not, though more often than by chance in 2 of 2",
             ),
             (
                 [40, 10],
-                "For the most part not: more often than by chance in 1 of 2",
+                "For the most part not, though more often than by chance in 1 of 2",
             ),
             ([10, 10], "No better than chance"),
         ];

@@ -78,7 +78,7 @@ pub(super) fn figure(
              rule makes no practical difference. A run that diverged counts with the mean image's \
              error.",
             "{ours} 的最终测试误差减去另一方法的，相对于另一方法的均值：浅色标记为各随机种子，深色标记为均值，横条为\
-             均值的 {level} Student 置信区间；0 的左侧表示 AdaMix 更低。阴影为 {margin} 以内，按主张的规则无实际差别。\
+             均值的 {level} Student 置信区间；0 的左侧表示 AdaMix 更低。阴影为 {margin} 以内，按主张的规则无实际差异。\
              发散的运行按平均图像的误差计。",
             ours = ours.label(),
             level = bound(level),

@@ -25,7 +25,12 @@ pub(super) fn figure(
     tuned: bool,
     provenance: &Provenance<'_>,
 ) -> Result<Option<Figure>> {
-    let Some(cross) = cross(experiment, tuned) else {
+    let known = |cross: &Cross| {
+        let mut cells = cross.cells.iter().flatten();
+        cells.any(|cell| matches!(cell, CrossCell::Known { .. }))
+    };
+    // A map without a result tells nothing.
+    let Some(cross) = cross(experiment, tuned).filter(known) else {
         return Ok(None);
     };
     let roles = crossed_roles(experiment);
@@ -36,7 +41,7 @@ pub(super) fn figure(
             "哪些解读下 AdaMix 的最终误差低于其他方法？"
         ),
         caption: text!(
-            "Every combination of {details}, all other details at their default{tuned}: relative \
+            "The combinations of {details}, all other details at their default{tuned}: relative \
              difference of the final test error between AdaMix and the better of {names} in per \
              cent (the largest of the differences, the one that decides whether AdaMix is below \
              each). Blue and negative: AdaMix is lower than each; orange and positive: it is not. \
@@ -44,7 +49,7 @@ pub(super) fn figure(
              with the mean image's error; \u{201c}not run\u{201d}: no seed has ended in all arms \
              yet; a dot: not planned. Exploratory, means over few seeds; their intervals stand at each \
              cell and in report.json.",
-            "{details} 的全部组合，其余细节保持默认{tuned}：AdaMix 与其他方法（{names}）中较优者最终测试误差的相对\
+            "{details} 的组合，其余细节保持默认{tuned}：AdaMix 与其他方法（{names}）中较优者最终测试误差的相对\
              差值（%），取各差值中最大者，它决定 AdaMix 是否低于每一种方法。蓝色、负值：AdaMix 低于每种\
              方法；橙色、正值：并非如此。差值达到 {full} 时颜色最深。\u{2020}：所比较的运行中有发散的，按平均\
              图像的误差计入；“未运行”：尚无随机种子在所有方法中都已结束；圆点：不在计划中。属探索性分析，为少数\

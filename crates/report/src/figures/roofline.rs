@@ -70,7 +70,7 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
             "Each mark is the update of one arm on {machine}: across, its declared arithmetic \
              operations for each byte that it moves; up, the operations a second that were \
              measured, mean over the rounds with its 95\u{202f}% Student interval. On a dashed \
-             line all updates move as many bytes a second. {roof}",
+             line all updates move the same number of bytes a second. {roof}",
             "每个标记为一种方法在 {machine} 上的更新：横轴为每读写一个字节的计数所得的算术运算次数，纵轴为实测的每秒运算\
              次数，取各次计时的均值，附 95\u{202f}% Student 置信区间。同一虚线上的更新每秒读写的字节数相同。{roof}",
             machine = environment.gpu.as_ref().unwrap_or(&environment.processor),
@@ -116,7 +116,7 @@ fn roof(cost: &Cost) -> Text {
         ),
     };
     text!(
-        "The whole line is the roof, what {what} reaches by itself: {bytes} GB/s and {operations} \
+        "The solid line is the roof, what {what} reaches by itself: {bytes} GB/s and {operations} \
          billion operations a second, {how}. A mark above it kept part of its numbers in a cache \
          from one update to the next.",
         "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations} G 次运算，{how}。高于屋顶线的标记，\

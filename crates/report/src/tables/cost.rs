@@ -164,7 +164,7 @@ enum Order {
 
 /// One sentence for every arm whose declared and measured cost beside AdaMix
 /// point different ways.
-pub(crate) fn disagreements(study: &Study) -> Vec<Text> {
+pub(crate) fn disagreements(study: &Study) -> Vec<(Role, Text)> {
     let ours = study.only(Role::Adamix);
     let Some((ours, our_cost)) = ours.and_then(|ours| Some((ours, ours.cost.as_ref()?))) else {
         return Vec::new();
@@ -184,7 +184,7 @@ pub(crate) fn disagreements(study: &Study) -> Vec<Text> {
                 return None;
             }
             let label = arm.label();
-            Some(text!(
+            let sentence = text!(
                 "Declared and measured disagree: by its declared cost AdaMix is {declared}, by \
                  measured time it is {measured} (ratio {ratio}).",
                 "计数开销与实测不一致：按计数开销，AdaMix {declared}；按实测用时，AdaMix \
@@ -200,7 +200,8 @@ pub(crate) fn disagreements(study: &Study) -> Vec<Text> {
                     _ => text!("neither faster nor slower", "不快也不慢"),
                 },
                 ratio = interval(&ratio, number::ratio),
-            ))
+            );
+            Some((arm.arm.role, sentence))
         })
         .collect()
 }

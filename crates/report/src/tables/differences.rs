@@ -12,7 +12,7 @@ use crate::verdict::seeds_needed;
 
 /// Of so many values an exact test can give a p value below 0.05: the least is
 /// two of 2^n signs.
-const FEWEST_TO_TEST: usize = 6;
+pub(super) const FEWEST_TO_TEST: usize = 6;
 /// So many values tell their spread well enough to plan on it.
 const FEWEST_TO_PLAN: usize = 5;
 

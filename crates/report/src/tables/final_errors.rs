@@ -14,11 +14,12 @@ pub(crate) fn final_errors(study: &Study) -> Table {
             "Test error after the last epoch: mean over the seeds with its 95\u{202f}% Student \
              interval, n the number of seeds behind it, and the interquartile mean, which leaves \
              out the lowest and the highest quarter of the seeds, with its bootstrap interval. \
-             Train error (first 10,000 training images) and best epoch (that of the lowest test \
-             error, median over seeds) leave out runs that diverged.",
+             Train error (first 10,000 training images), best epoch (that of a run's lowest test \
+             error, median over seeds) and that lowest error (mean over seeds) leave out runs \
+             that diverged.",
             "最后一轮之后的测试误差：各随机种子的均值及其 95\u{202f}% Student 置信区间；n \
              为随机种子数；四分位均值去掉最低与最高各四分之一的种子，附自助法置信区间。训练误差（前 \
-             10,000 幅训练图像）与最优轮（测试误差最低的一轮，取各种子的中位数）不计发散的运行。"
+             10,000 幅训练图像）、最优轮（测试误差最低的一轮，取各种子的中位数）与该最低误差（各种子的均值）不计发散的运行。"
         ),
         vec![
             arm_column(),

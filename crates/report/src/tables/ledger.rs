@@ -1,9 +1,12 @@
 use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
-use super::{Cell, Column, NOTHING, Table, differences, final_errors, tuning, words};
+use super::differences::FEWEST_TO_TEST;
+use super::{
+    Cell, Column, NOTHING, Table, differences, disagreements, final_errors, tuning, words,
+};
 use crate::findings::{Finding, findings};
 use crate::load::{ArmRuns, Experiment, Study};
-use crate::number::p_value;
+use crate::number::{SEED, count, p_value};
 use crate::readings::{Change, effects, not_run, reading, side};
 use crate::statistics::{holm, sign_flip_p};
 
@@ -28,30 +31,24 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
     let mut columns = vec![
         words(text!("detail", "细节")),
         words(text!("reading", "解读")),
-        words(text!("what it means", "含义")),
-        words(text!("source, and how sure", "来源与可靠程度")),
     ];
     columns.extend(claims.iter().map(claim_column));
-    let seeds = changes.iter().map(|c| c.study.protocol.seeds.len());
-    let floor = seeds.max().filter(|seeds| *seeds < 10).map(|seeds| {
-        text!(
-            " From {seeds} seeds no p value can be below {p}, before any adjustment.",
-            "只有 {seeds} 个随机种子时，未经校正的 p 值不可能低于 {p}。",
-            seeds,
-            p = p_value(2.0 / 2_f64.powi(seeds as i32)),
-        )
-    });
+    columns.push(words(text!("source, and how sure", "来源与可靠程度")));
     let caption = text!(
         "The ledger of readings: what changes where one open detail is read in another way and \
          all others stay at their default. Exploratory: it was not fixed which of these rows \
-         matters, and there are many of them. p is the larger of the exact sign-flip p values of \
-         the comparisons that the claim needs, Holm-adjusted within the claim over the rows below \
-         the default; a claim on cost has none, since its intervals are over rounds of timing.",
+         matters, and there are many of them. p, given from {fewest} seeds on, is the larger of \
+         the exact sign-flip p values of the comparisons that the claim needs, Holm-adjusted \
+         within the claim over the rows below the default that have one, so it rises as rows come \
+         in; it tells no direction. A claim on cost has none, since its intervals are over rounds \
+         of timing.",
         "解读一览：某一未明细节换一种解读、其余保持默认时，结论如何变化。属探索性分析：事先并未规定哪一行\
-         重要，而行数又多。p 取该主张所需各项比较的精确符号翻转 p 值中较大者，并在同一主张内对默认解读以下的\
-         各行作 Holm 校正；关于开销的主张没有 p 值，因为其置信区间取自多次计时。"
+         重要，而行数又多。p 自 {fewest} 个随机种子起给出，取该主张所需各项比较的精确符号翻转 p 值中较大者，并在\
+         同一主张内对默认解读以下已有 p 值的各行作 Holm 校正，因此会随行数增加而变大；它不表示方向。关于开销的\
+         主张没有 p 值，因为其置信区间取自多次计时。",
+        fewest = FEWEST_TO_TEST,
     );
-    let mut table = Table::new("ledger", caption + floor.unwrap_or_default(), columns);
+    let mut table = Table::new("ledger", caption, columns);
     for study in experiment.deciding() {
         let mut row = vec![
             text!("All details", "全部细节").into(),
@@ -61,11 +58,10 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
                 study = study.label()
             )
             .into(),
-            text!("the first reading of each", "各取第一种解读").into(),
-            NOTHING.into(),
         ];
         let findings = findings(experiment, study);
         row.extend(findings.iter().map(|finding| cell(study, finding, None)));
+        row.push(NOTHING.into());
         table.rows.push(row);
     }
     for (i, change) in changes.iter().enumerate() {
@@ -74,15 +70,17 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
         let name = &reading.name;
         let mut row: Vec<Cell> = vec![
             (&detail.label).into(),
-            match change.study.is_tuned() {
-                true => text!("{name}, tuned", "{name}，调优", name).into(),
-                false => name.as_str().into(),
+            Cell {
+                below: vec![reading.meaning.clone()],
+                ..match change.study.is_tuned() {
+                    true => text!("{name}, tuned", "{name}，调优", name).into(),
+                    false => name.as_str().into(),
+                }
             },
-            (&reading.meaning).into(),
-            (&reading.source).into(),
         ];
         let cells = change.findings.iter().enumerate();
         row.extend(cells.map(|(claim, finding)| cell(change.study, finding, adjusted[claim][i])));
+        row.push((&reading.source).into());
         table.rows.push(row);
     }
     table
@@ -110,11 +108,11 @@ pub(crate) fn cross(experiment: &Experiment) -> Option<(Table, Vec<Table>)> {
         "cross",
         text!(
             "Combinations: what the claims come to where two or more open details are read in \
-             another way at once. Exploratory, and without p values. The errors of the arms, \
-             their differences from AdaMix and what was tuned lie in the files named in the last \
-             columns.",
-            "组合：同时有两个或更多未明细节换一种解读时，各主张的结果。属探索性分析，不给 p 值。各方法的误差、\
-             与 AdaMix 的差值以及调优过程见最后几列所指的文件。"
+             another way at once. Exploratory, and without p values. Arms whose updates are the \
+             same work share one timing. Where something has run, the errors of the arms, their \
+             differences from AdaMix and what was tuned lie in files, named in columns of their own.",
+            "组合：同时有两个或更多未明细节换一种解读时，各主张的结果。属探索性分析，不给 p 值。更新运算相同的\
+             方法共用一次计时。已有运行的组合，其各方法的误差、与 AdaMix 的差值以及调优过程见文件，由单独的列指明。"
         ),
         columns,
     );
@@ -175,7 +173,10 @@ fn p(finding: &Finding<'_>) -> Option<f64> {
     let each: Option<Vec<f64>> = finding
         .compared
         .iter()
-        .map(|compared| sign_flip_p(&compared.values))
+        .map(|compared| {
+            let enough = compared.values.len() >= FEWEST_TO_TEST;
+            enough.then(|| sign_flip_p(&compared.values)).flatten()
+        })
         .collect();
     each?.into_iter().reduce(f64::max)
 }
@@ -190,6 +191,20 @@ fn cell(study: &Study, finding: &Finding<'_>, p: Option<f64>) -> Cell {
     let mut below: Vec<Text> = side(finding).into_iter().chain(effects(finding)).collect();
     if below.is_empty() {
         below.push(finding.effect.clone());
+    }
+    let disagree = |role: &Role| finding.claim.against.contains(role);
+    match finding.claim.statistic {
+        Statistic::UpdateCost if disagreements(study).iter().any(|(role, _)| disagree(role)) => {
+            below.push(text!(
+                "declared and measured disagree",
+                "计数开销与实测不一致"
+            ));
+        }
+        Statistic::UpdateCost => {}
+        _ => {
+            let seeds = finding.compared.iter().map(|it| it.estimate.n).min();
+            below.extend(seeds.map(|n| count(n, SEED)));
+        }
     }
     below.extend(p.map(|p| Text::same(format!("p {}", p_value(p)))));
     let estimates = finding.compared.iter().map(|compared| compared.estimate);

@@ -398,12 +398,14 @@ fn results(experiment: &Experiment, items: &mut Items) {
         },
         match fewest {
             Some(fewest) => text!(
-                "Means with 95\u{202f}% intervals over the seeds that have ended: {fewest} to {most} \
-                 an arm; differences paired by seed, with their number beside each.",
-                "均值附 95\u{202f}% 置信区间，取自已结束的随机种子，每种方法 {fewest} 至 {most} 个；差值按随机种子\
+                "Means with 95\u{202f}% intervals over the seeds that have ended: {ended} an arm; \
+                 differences paired by seed, with their number beside each.",
+                "均值附 95\u{202f}% 置信区间，取自已结束的随机种子，每种方法 {ended} 个；差值按随机种子\
                  配对，并列出其数目。",
-                fewest,
-                most,
+                ended = match fewest == most {
+                    true => most.to_string().into(),
+                    false => range(fewest.to_string(), most.to_string()),
+                },
             ),
             None => text!(
                 "No protocol holds the arms that a claim compares.",
@@ -423,7 +425,7 @@ fn results(experiment: &Experiment, items: &mut Items) {
     let mut machines: Vec<String> = Vec::new();
     for (e, _, _) in &environments {
         let machine = e.gpu.as_ref().unwrap_or(&e.processor);
-        let machine = format!("{machine} ({} \u{d7} CPU, {})", e.cores, e.platform);
+        let machine = format!("{machine} ({} cores, {})", e.cores, e.platform);
         if !machines.contains(&machine) {
             machines.push(machine);
         }
@@ -536,10 +538,11 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
         ),
         if with_record == runs.len() && !runs.is_empty() { Answer::Yes } else { Answer::InPart },
         text!(
-            "Documented: method and assumptions. Consistent: every number names its runs. Complete: \
+            "Documented: method and assumptions. Consistent: every number names its runs, or the \
+             file or source it is from. Complete: \
              {records} of {planned} planned. Exercisable: one command trains what is missing and \
              renders this page.",
-            "文档：方法与假设。一致：每个数值都列出所依据的运行。完整：计划 {planned} 份，已有 {records}。\
+            "文档：方法与假设。一致：每个数值都列出所依据的运行，或所出自的文件、来源。完整：计划 {planned} 份，已有 {records}。\
              可执行：一条命令即可运行缺失部分并生成本页。",
             records = count(with_record, RECORD),
             planned = runs.len(),

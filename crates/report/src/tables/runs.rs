@@ -204,7 +204,7 @@ fn cells(rows: &[Row<'_>]) -> Vec<Cell> {
     let name = match more {
         0 => name.clone(),
         more => text!(
-            "{name} (shared with {more} more)",
+            "{name} (shared with {more} more arms or protocols)",
             "{name}（与另外 {more} 处共用）",
             name,
             more

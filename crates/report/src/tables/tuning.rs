@@ -37,10 +37,7 @@ pub(crate) fn tuning(study: &Study) -> Option<Table> {
                     text!("{name} {value}", "{name} {value}", name, value)
                 })
                 .collect();
-            Cell {
-                values: candidate.values.clone(),
-                ..in_a_row(&values).into()
-            }
+            Cell::from(in_a_row(&values))
         });
         let all = arm.candidates.iter().flatten().map(|run| run.id.clone());
         let all: Vec<_> = all.collect();

@@ -560,7 +560,7 @@ fn costs_without_the_machines_own_peaks_have_no_roof() {
     cost.as_object_mut().unwrap().remove("ceilings").unwrap();
     std::fs::write(&path, cost.to_string()).unwrap();
     let without = render(folder.path()).unwrap();
-    assert!(with.html.contains("The whole line is the roof"));
+    assert!(with.html.contains("The solid line is the roof"));
     assert!(!with.html.contains("no roof is drawn"));
     assert!(without.html.contains("no roof is drawn"));
     // The one thick line that is whole and nobody's.
