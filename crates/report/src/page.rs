@@ -1122,10 +1122,7 @@ pub(crate) fn by_design(experiment: &Experiment) -> Text {
 pub(crate) fn runs_line(experiment: &Experiment) -> Text {
     let studies = || experiment.studies.iter();
     let mut parts = vec![states(RUN, studies().flat_map(Study::runs))];
-    // Their ids are known when the settings are.
-    let arms = studies().flat_map(|study| study.arms.iter().map(move |arm| (study, arm)));
-    let unchosen = arms.filter(|(study, arm)| study.in_tuning(arm).is_some());
-    let more: usize = unchosen.map(|(study, _)| study.protocol.seeds.len()).sum();
+    let more = unchosen(experiment);
     if more > 0 {
         parts.push(text!(
             "{more} more when their settings are chosen",
@@ -1137,6 +1134,14 @@ pub(crate) fn runs_line(experiment: &Experiment) -> Text {
         parts.push(states(TUNING_RUN, studies().flat_map(Study::tuning_runs)));
     }
     one_by_one(&parts)
+}
+
+/// Runs whose ids are known only when their settings are chosen.
+pub(crate) fn unchosen(experiment: &Experiment) -> usize {
+    let studies = experiment.studies.iter();
+    let arms = studies.flat_map(|study| study.arms.iter().map(move |arm| (study, arm)));
+    let unchosen = arms.filter(|(study, arm)| study.in_tuning(arm).is_some());
+    unchosen.map(|(study, _)| study.protocol.seeds.len()).sum()
 }
 
 fn states<'a>(what: Noun, runs: impl Iterator<Item = &'a Run>) -> Text {

@@ -133,6 +133,12 @@ fn course(curves: &[Curve]) -> Text {
                     taking.push((*one).clone());
                 }
             }
+            // A name with a comma would fall apart among the others.
+            for name in &mut taking {
+                if name.en.contains(", ") {
+                    *name = text!("\u{201c}{name}\u{201d}", "“{name}”", name);
+                }
+            }
             text!(
                 "{taking} take turns at the lowest mean, {label} has it from epoch {epoch} on. ",
                 "{taking} 轮流最低，从第 {epoch} 轮起为 {label}。",

@@ -11,7 +11,7 @@ use crate::load::{Experiment, State, Study};
 use crate::number::{
     ARM, RECORD, RUN, count, grouped, in_a_row, listed, one_by_one, range, significant, slug,
 };
-use crate::page::runs_line;
+use crate::page::{runs_line, unchosen};
 use crate::statistics::median;
 
 /// How far an item is answered.
@@ -423,7 +423,8 @@ fn results(experiment: &Experiment, items: &mut Items) {
     );
     let environments = experiment.environments();
     let mut machines: Vec<String> = Vec::new();
-    for (e, _, _) in &environments {
+    let timed = experiment.cost.iter().map(|cost| &cost.environment);
+    for e in environments.iter().map(|(e, ..)| *e).chain(timed) {
         let machine = e.gpu.as_ref().unwrap_or(&e.processor);
         let machine = format!("{machine} ({} cores, {})", e.cores, e.platform);
         if !machines.contains(&machine) {
@@ -531,12 +532,13 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
     let runs = experiment.studies.iter().flat_map(Study::all_runs);
     let runs: BTreeMap<&RunId, bool> = runs.map(|run| (&run.id, run.record.is_some())).collect();
     let with_record = runs.values().filter(|there| **there).count();
+    let planned = runs.len() + unchosen(experiment);
     items.add(
         text!(
             "Artifacts Evaluated \u{2013} Functional",
             "成果已评估：可用（Functional）"
         ),
-        if with_record == runs.len() && !runs.is_empty() { Answer::Yes } else { Answer::InPart },
+        if with_record == planned && planned > 0 { Answer::Yes } else { Answer::InPart },
         text!(
             "Documented: method and assumptions. Consistent: every number names its runs, or the \
              file or source it is from. Complete: \
@@ -545,7 +547,7 @@ pub(crate) fn artifacts(experiment: &Experiment) -> Table {
             "文档：方法与假设。一致：每个数值都列出所依据的运行，或所出自的文件、来源。完整：计划 {planned} 份，已有 {records}。\
              可执行：一条命令即可运行缺失部分并生成本页。",
             records = count(with_record, RECORD),
-            planned = runs.len(),
+            planned,
         ),
         "records",
     );
