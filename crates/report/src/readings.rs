@@ -275,26 +275,42 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
     let default = default.map_or_else(Vec::new, |study| findings(experiment, study));
     let turned = default.iter().enumerate().filter_map(|(index, default)| {
         let changes = changes.iter().filter(|change| !change.study.is_tuned());
-        let others = changes.filter_map(|change| {
-            let [new, old] = change.findings[index].answers(default)?;
+        // By answer, so that each stands once.
+        let mut answers: Vec<(Text, Vec<Text>)> = Vec::new();
+        for change in changes {
+            let Some([new, old]) = change.findings[index].answers(default) else {
+                continue;
+            };
+            if new == old {
+                continue;
+            }
             let detail = &plan.details[change.detail];
-            (new != old).then(|| {
+            let reading = &detail.readings[change.reading].name;
+            let reading = Text::same(format!("{} {reading}", detail.name));
+            let answer = new.marked(default.claim);
+            match answers.iter_mut().find(|(found, _)| *found == answer) {
+                Some((_, readings)) => readings.push(reading),
+                None => answers.push((answer, vec![reading])),
+            }
+        }
+        let answers: Vec<Text> = answers
+            .iter()
+            .map(|(answer, readings)| {
+                let readings = in_a_row(readings);
                 text!(
-                    "{label}, {reading}: {answer}",
-                    "{label}，{reading}：{answer}",
-                    label = &detail.label,
-                    reading = detail.readings[change.reading].name.as_str(),
-                    answer = new.marked(default.claim),
+                    "{answer}: {readings}",
+                    "{answer}：{readings}",
+                    answer,
+                    readings
                 )
             })
-        });
-        let others: Vec<Text> = others.collect();
-        (!others.is_empty()).then(|| {
+            .collect();
+        (!answers.is_empty()).then(|| {
             text!(
-                "{id} ({others})",
-                "{id}（{others}）",
+                "{id} ({answers})",
+                "{id}（{answers}）",
                 id = &default.claim.id,
-                others = one_by_one(&others),
+                answers = one_by_one(&answers),
             )
         })
     });
@@ -304,7 +320,7 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
         turned => text!(
             " Other readings of the paper point elsewhere: {turned}.",
             "对论文的其他解读指向不同的结果：{turned}。",
-            turned = in_a_row(turned),
+            turned = one_by_one(turned),
         ),
     }
 }
