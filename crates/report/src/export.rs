@@ -6,16 +6,17 @@ use std::fmt::Write as _;
 use adamix_record::{RunId, canonical_json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::tables::{Cell, Table};
 
-/// Largest size of one table's files, and of all of them, that the page holds
-/// itself; beyond it the page points at the files beside it.
-const LARGEST: usize = 24_000;
-const ALL: usize = 100_000;
+/// Most bytes of one table's files, and of all of them, that the page holds
+/// itself; beyond, as with thousands of runs, they lie beside the page alone.
+const LARGEST: usize = 500_000;
+const MOST: usize = 4_000_000;
 
 /// A table's three files by their endings.
 pub(crate) fn files(table: &Table) -> Result<[(&'static str, String); 3]> {
@@ -24,46 +25,45 @@ pub(crate) fn files(table: &Table) -> Result<[(&'static str, String); 3]> {
     Ok([("csv", csv(table)), ("json", json), ("tex", latex(table))])
 }
 
-/// Where a reader of the page gets a file.
+/// A file of a table, beside the page and, but for those of many runs, in it.
 #[derive(Clone, Serialize)]
 pub(crate) struct Download {
     file: String,
     format: &'static str,
-    /// The file itself as a `data:` address, or its path beside the page.
-    address: String,
 }
 
-/// What the page holds of these tables' files, table by table.
-pub(crate) fn downloads(tables: &[Table]) -> Result<BTreeMap<String, Vec<Download>>> {
-    let mut left = ALL;
+/// The files of these tables, table by table, and what of them the page holds:
+/// their texts by their names as JSON, compressed by zlib, in base64. Without a
+/// script, a reader gets them from beside the page.
+pub(crate) fn downloads(tables: &[Table]) -> Result<(BTreeMap<String, Vec<Download>>, String)> {
     let mut found = BTreeMap::new();
+    let mut inside = BTreeMap::new();
+    let mut left = MOST;
     for table in tables {
         let files = files(table)?;
         let size = files.iter().map(|(_, text)| text.len()).sum::<usize>();
-        let inside = size <= LARGEST && size <= left;
-        if inside {
+        let fits = size <= LARGEST && size <= left;
+        if fits {
             left -= size;
         }
-        let download = |(ending, text): &(&'static str, String)| {
-            let (format, kind) = match *ending {
-                "csv" => ("CSV", "text/csv"),
-                "json" => ("JSON", "application/json"),
-                _ => ("LaTeX", "application/x-tex"),
-            };
+        let mut listed = Vec::new();
+        for (ending, text) in files {
             let file = format!("{}.{ending}", table.name);
-            let address = match inside {
-                true => format!("data:{kind};base64,{}", BASE64.encode(text)),
-                false => format!("tables/{file}"),
+            let format = match ending {
+                "csv" => "CSV",
+                "json" => "JSON",
+                _ => "LaTeX",
             };
-            Download {
-                file,
-                format,
-                address,
+            if fits {
+                inside.insert(file.clone(), text);
             }
-        };
-        found.insert(table.name.clone(), files.iter().map(download).collect());
+            listed.push(Download { file, format });
+        }
+        found.insert(table.name.clone(), listed);
     }
-    Ok(found)
+    let inside = serde_json::to_vec(&inside)?;
+    let inside = BASE64.encode(compress_to_vec_zlib(&inside, 9));
+    Ok((found, inside))
 }
 
 /// The table as JSON: texts in both languages, numbers unrounded, run ids.

@@ -81,6 +81,8 @@ struct Page<'a> {
     provenance: String,
     /// The tables' files, by the tables' names.
     downloads: BTreeMap<String, Vec<Download>>,
+    /// And what is in them, compressed.
+    archive: String,
     id: &'a str,
     citation: &'a Citation,
 }
@@ -404,11 +406,12 @@ pub(crate) fn show<'a>(
         tuning_runs: shelf.show_any(tables::tuning_runs(experiment)),
         provenance: shelf.provenance.json()?,
         downloads: BTreeMap::new(),
+        archive: String::new(),
         id: &experiment.id,
         citation: &citation,
     };
     let tables = shelf.tables.into_inner();
-    page.downloads = downloads(&tables)?;
+    (page.downloads, page.archive) = downloads(&tables)?;
     let mut environment = Environment::new();
     add_both(&mut environment);
     environment.add_function("number", numbering());

@@ -55,6 +55,25 @@
     return zh() ? WORDS.reduce((t, [en, zh]) => t.replaceAll(en, zh), text) : text;
   };
 
+  // The tables' files are in the page, compressed; what is not, or where the
+  // browser cannot unpack it, is got from beside the page.
+  const unpack = async () => {
+    const bytes = Uint8Array.from(atob(document.getElementById('files').textContent), (c) => c.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+    return JSON.parse(await new Response(stream).text());
+  };
+  let files;
+  const give = async (link) => {
+    const name = link.getAttribute('href').replace('tables/', '');
+    files ||= unpack().catch(() => ({}));
+    const text = (await files)[name];
+    const address = text === undefined ? link.href : URL.createObjectURL(new Blob([text]));
+    make('a', { href: address, download: name }).click();
+  };
+  for (const link of all('a[href^="tables/"]')) {
+    link.addEventListener('click', (event) => { event.preventDefault(); give(link); });
+  }
+
   const arms = json(document.getElementById('arms')) || [];
   const label = (arm, or) => say(arms.find(({ name }) => name === arm)?.label || or);
 

@@ -327,6 +327,34 @@ fn a_point_names_its_runs_and_opens_them() {
     assert_eq!(browser.faults(), Vec::<String>::new());
 }
 
+/// A page that was sent alone still gives every file of its tables.
+#[test]
+fn the_files_of_tables_come_out_of_the_page() {
+    for (name, study) in [("several", several()), ("readings", MadeUp::readings(5))] {
+        let Some((mut browser, _)) = open(&study, name, "") else {
+            return;
+        };
+        browser.value("URL.createObjectURL = (blob) => { window.kept = blob; return '#'; }");
+        let report = adamix_report::render(study.write().path()).expect("a report");
+        assert!(report.tables.len() > 40, "{}", report.tables.len());
+        for (file, text) in &report.tables {
+            let got = format!(
+                "(async () => {{ window.kept = null; \
+                 document.querySelector('a[href$=\"tables/{file}\"]').click(); \
+                 for (let i = 0; i < 200 && !window.kept; i++) \
+                   await new Promise((done) => setTimeout(done, 5)); \
+                 return window.kept ? window.kept.text() : 'nothing'; }})()"
+            );
+            // Those behind a combination of readings are linked as CSV alone.
+            let linked = format!("!!document.querySelector('a[href$=\"tables/{file}\"]')");
+            if browser.value(&linked) == true {
+                assert_eq!(browser.text(&got), *text, "{file}");
+            }
+        }
+        assert_eq!(browser.faults(), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn no_width_makes_the_page_scroll_sideways() {
     for (name, study) in [("several", several()), ("readings", MadeUp::readings(5))] {
