@@ -87,14 +87,15 @@ pub(crate) fn test_worked_example(root: &Path) -> Result<()> {
             .into());
         }
     }
-    // The programs in the target folder are the copy's now.
+    // What these packages built is the copy's now, and cargo, which knows a package
+    // by its place in the workspace, would take it for this one's.
     let status = Command::new("cargo")
-        .args(["test", "--release", "--offline", "--quiet", "--no-run"])
+        .args(["clean", "--release", "--offline", "--quiet"])
         .args(TRAINING.map(|name| format!("--package={name}")))
         .current_dir(root)
         .status()?;
     if !status.success() {
-        return Err("building the workspace's own programs again failed".into());
+        return Err("removing what the worked example built failed".into());
     }
     println!("README: the worked example passes");
     Ok(())
