@@ -3,6 +3,7 @@
 
 use adamix_record::{Claim, Role, RunId, Statistic, Text, UpdateCost, UpdateTimes, text};
 
+use crate::index::commit;
 use crate::load::{ArmRuns, Experiment, Run, State, Study};
 use crate::number::{
     ROUND, RUN, SEED, bound, count, grouped, hundredths, in_a_row, interval, listed, one_by_one,
@@ -11,6 +12,7 @@ use crate::number::{
 use crate::statistics::{
     Difference, Estimate, MOST_SEEDS, area_under_curve, mean_interval, median, relative_difference,
 };
+use crate::tables;
 use crate::tuning::progress;
 use crate::verdict::{
     CostComparison, Evidence, Verdict, contradicting_interval, deciding_interval, declared_lowest,
@@ -75,10 +77,12 @@ pub(crate) fn error_figure(statistic: Statistic) -> Option<ErrorFigure> {
 /// The finding on every claim of the plan.
 pub(crate) fn findings<'a>(experiment: &'a Experiment, study: &'a Study) -> Vec<Finding<'a>> {
     let claims = experiment.plan.claims.iter();
-    claims.map(|claim| finding(study, claim)).collect()
+    claims
+        .map(|claim| finding(experiment, study, claim))
+        .collect()
 }
 
-fn finding<'a>(study: &'a Study, claim: &'a Claim) -> Finding<'a> {
+fn finding<'a>(experiment: &Experiment, study: &'a Study, claim: &'a Claim) -> Finding<'a> {
     let arms = claimed_arms(study, claim);
     let evidence = match (&arms, error_figure(claim.statistic)) {
         (Err(why), _) => Evidence::Absent(why.clone()),
@@ -106,7 +110,7 @@ fn finding<'a>(study: &'a Study, claim: &'a Claim) -> Finding<'a> {
         return finding.impossible();
     }
     match &evidence {
-        Evidence::Costs(costs) => finding.describe_costs(&arms, costs),
+        Evidence::Costs(costs) => finding.describe_costs(experiment, &arms, costs),
         _ => finding.describe_errors(study, &arms),
     }
     finding
@@ -148,7 +152,12 @@ impl Finding<'_> {
         self
     }
 
-    fn describe_costs(&mut self, arms: &Claimed<'_>, costs: &[CostComparison]) {
+    fn describe_costs(
+        &mut self,
+        experiment: &Experiment,
+        arms: &Claimed<'_>,
+        costs: &[CostComparison],
+    ) {
         let label = |i: usize| arms.others[i].label();
         let numbers = |i: usize| interval(&self.compared[i].estimate, ratio);
         let declared: Vec<Text> = declared_figures()
@@ -258,15 +267,16 @@ impl Finding<'_> {
             "Declared cost of one update, per parameter, counted by running the rule: {declared}. \
              Measured time of one update of all parameters, AdaMix divided by the other arm: \
              {measured}, with {confidence} intervals over {rounds} of one session of timing, \
-             which another session need not meet. {reason}{share}",
+             which another session need not meet. {reason}{share}{timed}",
             "一次更新的计数开销，按每个参数计，由运行规则计数得到：{declared}。更新全部参数一次的实测用时，\
-             AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自同一时段内的 {rounds}，换一时段未必落在其内。{reason}{share}",
+             AdaMix 除以另一方法：{measured}；{confidence} 置信区间取自同一时段内的 {rounds}，换一时段未必落在其内。{reason}{share}{timed}",
             declared = one_by_one(&declared),
             measured = Text::new(listed(&measured).en, Text::join(&measured, "", "，").zh),
             confidence = bound(self.claim.confidence),
             rounds = count(costs[0].ratios.len(), ROUND),
             reason,
             share = share_of_a_step(arms.ours, &steps),
+            timed = timed_by(experiment),
         );
     }
 }
@@ -321,8 +331,8 @@ impl<'a> Finding<'a> {
             },
         );
         self.paragraph = text!(
-            "In the {measure}, {ours} is {each}. {reason}{left_out}",
-            "就{measure}而言，{ours} {each}。{reason}{left_out}",
+            "In the {measure}, {ours} is {each}. {reason}{choice}{left_out}",
+            "就{measure}而言，{ours} {each}。{reason}{choice}{left_out}",
             measure,
             ours,
             each = self.sides("and ", |compared| {
@@ -337,6 +347,7 @@ impl<'a> Finding<'a> {
             }),
             reason = self.error_reason(),
             left_out = left_out(study, arms, &self.compared),
+            choice = noise_of_the_choice(study),
         );
         for other in &arms.others {
             for run in paired(study, arms.ours, other) {
@@ -635,6 +646,45 @@ pub(crate) fn pairs(
             Some((a, *b))
         })
         .unzip()
+}
+
+/// What timed the updates, and whether that is newer than some of the records:
+/// the hash of the rules covers what is compared and how it is decided, not how
+/// a time is taken.
+fn timed_by(experiment: &Experiment) -> Text {
+    let Some(cost) = &experiment.cost else {
+        return Text::default();
+    };
+    let by = &cost.environment;
+    let runs = experiment.studies.iter().flat_map(Study::runs);
+    let mut records = runs.filter_map(|run| run.record.as_ref());
+    let newer = records.any(|it| it.header.environment.commit_date < by.commit_date);
+    text!(
+        " Timed by the program of commit {commit} on {machine} (cost.json).{newer}",
+        "计时所用程序的提交：{commit}；机器：{machine}（cost.json）。{newer}",
+        commit = commit(by),
+        machine = tables::timing_machine(cost),
+        newer = match newer {
+            true => text!(
+                " That is a later program than some of the records': the hash of the rules does \
+                 not cover how time is taken, and where that changed, the changelog says so.",
+                "该程序晚于写入部分记录的程序：规则的哈希不涵盖计时方法，计时方法若有变化，见变更日志。"
+            ),
+            false => Text::default(),
+        },
+    )
+}
+
+/// That an interval says nothing of how the settings were chosen, where they were.
+fn noise_of_the_choice(study: &Study) -> Text {
+    match study.is_tuned() {
+        true => text!(
+            " The settings were chosen by tuning; the intervals do not contain the noise of that \
+             choice.",
+            "各设置由调优选定；置信区间不包含该选择的偶然性。"
+        ),
+        false => Text::default(),
+    }
 }
 
 /// How much of a training step AdaMix's update is, and how its whole steps stand

@@ -271,7 +271,7 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
 }
 
 /// The commit of a program, marked where its source had been changed, and its day.
-fn commit(environment: &adamix_record::Environment) -> String {
+pub(crate) fn commit(environment: &adamix_record::Environment) -> String {
     let commit = environment.commit.as_deref().unwrap_or("?");
     let short = commit.get(..7).unwrap_or(commit);
     let changed = if environment.dirty { "+" } else { "" };

@@ -568,9 +568,10 @@ fn rule(ids: &Text, claim: &Rule) -> Vec<Text> {
             text!(
                 "Reproduced: AdaMix is lowest or tied in every declared figure and lowest in one, \
                  and every {level} interval of the time ratio lies below 1. Contradicted: one \
-                 {high} interval lies above 1. Else undecided.",
+                 {high} interval lies above 1. Else undecided. It rests on rounds of timing, not on \
+                 seeds, so that one seed is enough.",
                 "已复现：AdaMix 的各项计数开销最低或并列最低，至少一项最低，且用时之比的各 {level} 置信区间都在 1 以下。\
-                 与主张相反：有一个 {high} 置信区间在 1 以上。其余情形：尚无定论。",
+                 与主张相反：有一个 {high} 置信区间在 1 以上。其余情形：尚无定论。该判定取自多次计时，与随机种子无关，一个种子即可。",
                 level,
                 high
             ),
@@ -1075,14 +1076,22 @@ fn how_sure(experiment: &Experiment) -> Text {
             protocols = listed(&alike),
         ),
     };
+    let choice = match begun(experiment).iter().any(|study| study.is_tuned()) {
+        true => text!(
+            ", nor, where settings were tuned, the noise of that choice",
+            "，在设置经过调优之处也不涵盖该选择的偶然性"
+        ),
+        false => Text::default(),
+    };
     text!(
         "All arms of a seed share one start and one order of images, so they are compared seed by \
          seed. Intervals of errors cover the chance of the seeds at {confidence}, those of times \
          the rounds of one session; none covers our reading of the paper, whose formulas and \
-         constants we do not know (see the assumptions).{few}{control}{turning}",
+         constants we do not know (see the assumptions){choice}.{few}{control}{turning}",
         "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。误差的置信区间以 {confidence} 的水平\
-         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）。{few}{control}{turning}",
+         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）{choice}。{few}{control}{turning}",
         confidence = bound(confidence(experiment)),
+        choice,
         few,
         control,
         turning = turning(experiment, &changes(experiment)),

@@ -143,9 +143,9 @@ impl Registration {
         if self.holds() {
             return text!(
                 "All records were written under these rules (hash {hash}\u{2026}): {found}. The \
-                 hash tells no date; that the rules stood before the runs can be checked in the \
-                 history of the commits.",
-                "全部记录都依据这些规则写入（哈希 {hash}\u{2026}）：{found}。哈希不含日期；规则是否先于运行，可由提交历史核对。",
+                 hash covers neither the claims' wording nor how time is taken, and tells no date; \
+                 that the rules stood before the runs can be checked in the history of the commits.",
+                "全部记录都依据这些规则写入（哈希 {hash}\u{2026}）：{found}。哈希不涵盖主张的措辞与计时方法，也不含日期；规则是否先于运行，可由提交历史核对。",
                 hash,
                 found,
             );

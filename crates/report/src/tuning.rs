@@ -162,14 +162,19 @@ impl TuningRuns {
         })
     }
 
-    /// The error of every candidate as a price list needs it: one that was
-    /// stopped counts with its error there, one that diverged with the mean
-    /// image's. `None` where some candidate has none.
+    /// The error of every candidate of the budget as a price list needs it: one
+    /// that was stopped counts with its error there, one that diverged with the
+    /// mean image's. `None` where some candidate has none. Those of an extension
+    /// are no chance draws, since the others' errors led to them, and are left out.
     pub(crate) fn errors(&self, study: &Study) -> Option<Vec<f64>> {
         let error = |tried: Tried| match tried {
             Tried::Diverged => study.mean_image_error,
             other => other.error(),
         };
-        self.tried().into_iter().map(error).collect()
+        let candidates = self.tuned.candidates.iter().zip(self.tried());
+        candidates
+            .filter(|(candidate, _)| !candidate.extension)
+            .map(|(_, tried)| error(tried))
+            .collect()
     }
 }

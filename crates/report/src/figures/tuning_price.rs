@@ -64,11 +64,11 @@ pub(super) fn figure(
             "The price of tuning: the lowest validation error to expect had only so many of the \
              candidates been tried, drawn without replacement, and, shaded, from its 10\u{202f}% \
              to its 90\u{202f}% quantile; exact, from order statistics. Candidates of an \
-             extension are among them. A candidate that was stopped counts with its error there, \
+             extension, to which the others' errors led, are left out. A candidate that was stopped counts with its error there, \
              which is an upper bound as long as training lowers it; one that diverged counts with \
              the mean image's error on the test images, the only one that is known.{missing}",
             "调优的代价：若只试其中若干组候选设置（不放回抽取），期望得到的最低验证误差；阴影为其 10\u{202f}% \
-             至 90\u{202f}% 分位数；由次序统计量精确算出。扩展的候选设置也计入。中途停止的候选设置按停止时的误差\
+             至 90\u{202f}% 分位数；由次序统计量精确算出。扩展的候选设置由其他候选的误差引出，不计入。中途停止的候选设置按停止时的误差\
              计，只要训练仍在降低误差，它就是上界；发散的按平均图像在测试图像上的误差计，这是唯一已知的值。{missing}",
             missing,
         ),

@@ -112,7 +112,7 @@ pub(crate) fn measured(study: &Study, cost: &Cost) -> Table {
                 .entries
                 .first()
                 .map_or(0, |entry| entry.update_seconds.len()),
-            machine = machine(cost),
+            machine = timing_machine(cost),
             steps = costs(study)
                 .next()
                 .map_or(0, |(_, entry)| entry.steps_per_epoch),
@@ -229,7 +229,8 @@ pub(crate) fn costs(study: &Study) -> impl Iterator<Item = (&ArmRuns, &UpdateTim
     arms.filter_map(|arm| Some((arm, arm.cost.as_ref()?)))
 }
 
-fn machine(cost: &Cost) -> String {
+/// The machine that the times are of.
+pub(crate) fn timing_machine(cost: &Cost) -> String {
     let environment = &cost.environment;
     environment
         .gpu

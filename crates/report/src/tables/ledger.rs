@@ -2,7 +2,7 @@ use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
 use super::differences::FEWEST_TO_TEST;
 use super::{
-    Cell, Column, NOTHING, Table, differences, disagreements, final_errors, tuning, words,
+    Cell, Column, Table, differences, disagreements, final_errors, tuning, words,
 };
 use crate::findings::{Finding, findings};
 use crate::load::{ArmRuns, Experiment, Study};
@@ -61,7 +61,10 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
         ];
         let findings = findings(experiment, study);
         row.extend(findings.iter().map(|finding| cell(study, finding, None)));
-        row.push(NOTHING.into());
+        row.push(match table.rows.is_empty() {
+            true => defaults(experiment),
+            false => text!("as above", "同上").into(),
+        });
         table.rows.push(row);
     }
     for (i, change) in changes.iter().enumerate() {
@@ -146,6 +149,24 @@ pub(crate) fn cross(experiment: &Experiment) -> Option<(Table, Vec<Table>)> {
         table.rows.push(row);
     }
     (!table.rows.is_empty()).then_some((table, behind))
+}
+
+/// Each detail's default reading with its source.
+fn defaults(experiment: &Experiment) -> Cell {
+    let first = experiment.plan.details.iter().filter_map(|detail| {
+        let reading = detail.readings.first()?;
+        Some(text!(
+            "{detail} {name}: {source}",
+            "{detail} {name}：{source}",
+            detail = &detail.label,
+            name = &reading.name,
+            source = &reading.source,
+        ))
+    });
+    Cell {
+        below: first.collect(),
+        ..text!("of each default:", "各默认解读：").into()
+    }
 }
 
 fn claim_column(claim: &Claim) -> Column {

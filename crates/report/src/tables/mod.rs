@@ -17,7 +17,7 @@ mod tuning;
 pub(crate) use ablation::ablation;
 pub(crate) use assumptions::assumptions;
 pub(crate) use convergence::{convergence, standing, target, times_to_target};
-pub(crate) use cost::{alike_in_cost, costs, declared, disagreements, measured};
+pub(crate) use cost::{alike_in_cost, costs, declared, disagreements, measured, timing_machine};
 pub(crate) use coverage::coverage;
 pub(crate) use curves::curves;
 pub(crate) use differences::differences;

@@ -76,12 +76,14 @@ fn caption(tuning: &Tuning) -> Text {
         .collect();
     text!(
         "How the settings of each arm are chosen: by the mean validation error over the tuning \
-         seeds {seeds}, ranked after {rungs}. Every arm has {candidates} to try. Training sees the \
+         seeds {seeds}, ranked after {rungs}. Every arm has {candidates} to try, and \
+         where the best lies on an edge that may be extended, those of one extension more, \
+         counted apart. Training sees the \
          first {training} training images, the validation images are the {validation} behind \
          them; no test image is seen. Edge: the value chosen is the first or last of its grid, \
          so a better one may lie beyond.",
         "各方法的设置如何选定：按调优种子 {seeds} 上的平均验证误差，在 {rungs}之后排序。每种方法可试 \
-         {candidates}。训练只用前 {training} 幅训练图像，其后的 {validation} 幅作验证图像，未使用任何\
+         {candidates}；若最优值落在可扩展的边界上，则另有一次扩展的候选设置，单独计数。训练只用前 {training} 幅训练图像，其后的 {validation} 幅作验证图像，未使用任何\
          测试图像。边界：选定的值是其网格的首个或末个，更好的值可能在网格之外。",
         seeds = listed(&seeds),
         rungs = listed(&rungs),

@@ -10,6 +10,7 @@ use crate::fixtures::cases;
 #[derive(Debug, Deserialize)]
 struct Shares {
     student: f64,
+    student_975: f64,
     bootstrap_t: f64,
     bca: f64,
 }
@@ -24,20 +25,21 @@ fn same(found: f64, expected: f64) {
 #[test]
 fn the_table_is_what_is_measured() {
     type Interval = fn(&[f64], f64) -> Option<Estimate>;
-    let measure = |interval: Interval, population| {
-        let interval = |sample: &[f64]| interval(sample, 0.95);
+    let measure = |interval: Interval, confidence, population| {
+        let interval = |sample: &[f64]| interval(sample, confidence);
         covered_share(interval, population, COVERAGE_VALUES, COVERAGE_TRIALS).unwrap()
     };
     thread::scope(|scope| {
         let rows = COVERAGE.map(|row| {
-            let shares: [(Interval, f64); 3] = [
-                (mean_interval, row.student),
-                (bootstrap_t, row.bootstrap_t),
-                (bca, row.bca),
+            let shares: [(Interval, f64, f64); 4] = [
+                (mean_interval, 0.95, row.student),
+                (mean_interval, 0.975, row.student_975),
+                (bootstrap_t, 0.95, row.bootstrap_t),
+                (bca, 0.95, row.bca),
             ];
             scope.spawn(move || {
-                for (interval, expected) in shares {
-                    same(measure(interval, row.population), expected);
+                for (interval, confidence, expected) in shares {
+                    same(measure(interval, confidence, row.population), expected);
                 }
             })
         });
@@ -53,6 +55,7 @@ fn the_table_is_what_numpy_measures() {
     assert_eq!(measured.len(), COVERAGE.len());
     for (row, measured) in COVERAGE.iter().zip(measured) {
         same(row.student, measured.student);
+        same(row.student_975, measured.student_975);
         same(row.bootstrap_t, measured.bootstrap_t);
         same(row.bca, measured.bca);
     }
@@ -60,10 +63,12 @@ fn the_table_is_what_numpy_measures() {
 
 #[test]
 fn the_deciding_interval_fails_on_a_skewed_population_only() {
-    let [normal, skewed] = COVERAGE;
+    let [normal, little, skewed] = COVERAGE;
     assert_eq!(normal.population, Population::Normal);
+    assert_eq!(little.population, Population::Skewed);
     assert_eq!(skewed.population, Population::LogNormal);
     assert!((0.94..=0.96).contains(&normal.student));
+    assert!((0.97..=0.98).contains(&normal.student_975));
     assert!((0.83..=0.86).contains(&skewed.student));
 }
 

@@ -196,6 +196,49 @@ fn the_time_to_a_target() {
 }
 
 #[derive(Debug, Deserialize)]
+struct Share {
+    there: usize,
+    runs: usize,
+    confidence: f64,
+    low: f64,
+    high: f64,
+}
+
+#[test]
+fn shares_of_runs() {
+    for case in cases::<Share>("share_interval") {
+        let found = share_interval(case.there, case.runs, case.confidence).unwrap();
+        close(found.point, case.there as f64 / case.runs as f64, &case);
+        close(found.low, case.low, &case);
+        close(found.high, case.high, &case);
+        assert_eq!(found.n, case.runs);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Ranks {
+    n: usize,
+    confidence: f64,
+    low: f64,
+    high: f64,
+    coverage: f64,
+}
+
+#[test]
+fn medians_of_times() {
+    for case in cases::<Ranks>("median_interval") {
+        // Each time is its own rank; their order is nothing to rely on.
+        let times = (1..=case.n).rev().map(|rank| TimeToTarget {
+            at: rank as f64,
+            reached: true,
+        });
+        let found = median_interval(&times.collect::<Vec<_>>(), case.confidence).unwrap();
+        assert_eq!((found.low, found.high), (Some(case.low), Some(case.high)), "{case:?}");
+        close(found.coverage, case.coverage, &case);
+    }
+}
+
+#[derive(Debug, Deserialize)]
 struct Tuning {
     tried: Vec<f64>,
     best: Vec<Best>,
