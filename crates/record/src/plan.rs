@@ -54,7 +54,7 @@ pub struct Detail {
 pub struct Reading {
     /// Short name, unique in its detail.
     pub name: String,
-    /// What it means.
+    /// What it means; what stands before a colon is its name for the reader.
     pub meaning: Text,
     /// Where it comes from and how sure it is.
     pub source: Text,

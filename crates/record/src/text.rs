@@ -65,6 +65,18 @@ impl Text {
         Self { en, zh: tidy }
     }
 
+    /// What stands before the first colon.
+    ///
+    /// ```
+    /// use adamix_record::Text;
+    /// let reading = Text::new("W1: of the current gradient", "W1：取决于当前梯度");
+    /// assert_eq!(reading.head(), Text::same("W1"));
+    /// ```
+    pub fn head(&self) -> Self {
+        let before = |text: &str, colon| text.split(colon).next().unwrap_or(text).to_owned();
+        Self::new(before(&self.en, ": "), before(&self.zh, "："))
+    }
+
     /// Whether there is nothing to read.
     pub fn is_empty(&self) -> bool {
         self.en.is_empty() && self.zh.is_empty()
