@@ -298,7 +298,11 @@ fn report(names: &[String], reports: Option<&Path>, watch: bool, open: bool) -> 
     if open {
         open::that(first.join("index.html"))?;
     }
-    if watch { follow(&folders) } else { Ok(()) }
+    if watch {
+        follow(reports, &folders)
+    } else {
+        Ok(())
+    }
 }
 
 /// Writes the page of all reports.
@@ -323,7 +327,7 @@ fn held_against(first: &Path, second: &Path, open: bool) -> Result<()> {
 
 /// Renders what changes until Ctrl-C. A page that is followed reloads itself;
 /// at the end all are rendered as they stay.
-fn follow(folders: &[PathBuf]) -> Result<()> {
+fn follow(reports: &Path, folders: &[PathBuf]) -> Result<()> {
     let ended = Arc::new(AtomicBool::new(false));
     let handler = ended.clone();
     ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))?;
@@ -340,6 +344,7 @@ fn follow(folders: &[PathBuf]) -> Result<()> {
                         let reload = "<head>\n<meta http-equiv=\"refresh\" content=\"5\">";
                         report.html = report.html.replacen("<head>", reload, 1);
                         report.write(folder)?;
+                        write_index(reports)?;
                         println!("{}", coloured(&report.summary));
                     }
                     Err(error) => eprintln!("{error}"),
@@ -348,7 +353,8 @@ fn follow(folders: &[PathBuf]) -> Result<()> {
         }
         std::thread::sleep(Duration::from_secs(1));
     }
-    folders.iter().try_for_each(|folder| render(folder))
+    folders.iter().try_for_each(|folder| render(folder))?;
+    write_index(reports)
 }
 
 /// What changes where a file that the report is made from does.

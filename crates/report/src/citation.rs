@@ -42,10 +42,14 @@ impl Citation {
         let year = date.and_then(|date| date.split_once('-'));
         let year = year.map_or_else(String::new, |(year, _)| format!("  year = {{{year}}},\n"));
         let released = date.map_or_else(String::new, |date| format!("date-released: {date}\n"));
-        let commit = match commits.as_slice() {
+        let mut commit = match commits.as_slice() {
             [] => "no record yet".to_owned(),
             commits => format!("commit {}", commits.join("; ")),
         };
+        let timed = experiment.cost.as_ref();
+        if let Some(timed) = timed.and_then(|cost| cost.environment.commit.as_deref()) {
+            commit += &format!(", updates timed by commit {timed}");
+        }
         let (command, name) = (&plan.command, &plan.name);
         let braced: String = title.en.chars().filter(|c| !"{}\\".contains(*c)).collect();
         let quoted = title.en.replace('\\', "\\\\").replace('"', "\\\"");

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use adamix_record::{RunId, canonical_json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use miniz_oxide::deflate::compress_to_vec_zlib;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use serde::Serialize;
+use serde::ser::Error as _;
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -61,9 +63,10 @@ pub(crate) fn downloads(tables: &[Table]) -> Result<(BTreeMap<String, Vec<Downlo
         }
         found.insert(table.name.clone(), listed);
     }
-    let inside = serde_json::to_vec(&inside)?;
-    let inside = BASE64.encode(compress_to_vec_zlib(&inside, 9));
-    Ok((found, inside))
+    let mut compressor = ZlibEncoder::new(Vec::new(), Compression::best());
+    serde_json::to_writer(&mut compressor, &inside)?;
+    let inside = compressor.finish().map_err(serde_json::Error::custom)?;
+    Ok((found, BASE64.encode(inside)))
 }
 
 /// The table as JSON: texts in both languages, numbers unrounded, run ids.

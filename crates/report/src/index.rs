@@ -55,7 +55,8 @@ struct Entry {
     several: bool,
     not_begun: Vec<Text>,
     claims: Vec<ClaimRow>,
-    machines: Vec<String>,
+    id: String,
+    machines: Text,
     /// Of the programs that trained.
     commits: Vec<String>,
     /// Of the program that timed the updates, where one did.
@@ -142,7 +143,8 @@ pub fn index(reports: &Path) -> Result<String> {
                     several: false,
                     not_begun: Vec::new(),
                     claims: Vec::new(),
-                    machines: Vec::new(),
+                    id: String::new(),
+                    machines: Text::default(),
                     commits: Vec::new(),
                     timed: None,
                 },
@@ -236,12 +238,22 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
     let mut claims: Vec<ClaimRow> = claims.collect();
     for study in &begun {
         for (row, finding) in claims.iter_mut().zip(findings(experiment, study)) {
-            row.found.push(Found {
+            let found = Found {
                 protocol: study.short_label(),
                 class: finding.class(),
                 verdict: finding.verdict.name(),
                 effect: finding.effect,
-            });
+            };
+            // One measurement may hold for several protocols.
+            let same = |last: &&mut Found| {
+                (&last.verdict, &last.effect) == (&found.verdict, &found.effect)
+            };
+            match row.found.last_mut().filter(same) {
+                Some(last) => {
+                    last.protocol = one_by_one(&[last.protocol.clone(), found.protocol]);
+                }
+                None => row.found.push(found),
+            }
         }
     }
     Entry {
@@ -260,11 +272,8 @@ fn entry(folder: &str, rendered: bool, experiment: &Experiment) -> Entry {
         several: begun.len() > 1,
         not_begun: page::not_begun(experiment),
         claims,
-        machines: different(experiment, |e, kernel| {
-            let gpu = e.gpu.iter().map(|gpu| format!(", {gpu}"));
-            let gpu: String = gpu.collect();
-            format!("{}, {} cores{gpu}, {kernel}", e.processor, e.cores)
-        }),
+        id: experiment.id.clone(),
+        machines: one_by_one(&different(experiment, machine)),
         commits: different(experiment, |e, _| commit(e)),
         timed: experiment.cost.as_ref().map(|c| commit(&c.environment)),
     }
@@ -281,6 +290,22 @@ pub(crate) fn commit(environment: &adamix_record::Environment) -> String {
     }
 }
 
+/// What a program ran on, with its matrix-product kernel, which tells more where
+/// an older record names a processor by its maker alone.
+pub(crate) fn machine(environment: &adamix_record::Environment, kernel: &str) -> Text {
+    let gpu: Text = environment.gpu.iter().fold(Text::default(), |all, gpu| {
+        all + text!(", {gpu}", "，{gpu}", gpu = gpu.as_str())
+    });
+    text!(
+        "{processor}, {cores} cores{gpu}, {kernel}",
+        "{processor}，{cores} 核{gpu}，{kernel}",
+        processor = environment.processor.as_str(),
+        cores = environment.cores,
+        gpu,
+        kernel,
+    )
+}
+
 fn claim(id: &str, claim: &Text) -> Text {
     text!("{id}, {claim}", "{id}，{claim}", id, claim)
 }
@@ -290,11 +315,11 @@ fn within(protocol: &Text, what: &Text) -> Text {
 }
 
 /// What the machines and programs of an experiment say, each thing once.
-fn different(
+fn different<T: PartialEq>(
     experiment: &Experiment,
-    say: impl Fn(&adamix_record::Environment, &str) -> String,
-) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+    say: impl Fn(&adamix_record::Environment, &str) -> T,
+) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
     for (environment, kernel, _) in experiment.environments() {
         let text = say(environment, kernel);
         if !all.contains(&text) {

@@ -16,7 +16,7 @@
 //! Every sentence is a [`Text`](adamix_record::Text), in English and Chinese,
 //! and the page shows one of them. Every cell knows the runs behind it. Beside
 //! the page lie `figures/`, `tables/` and `report.json`, the same for machines,
-//! under `report.schema.json` of this crate.
+//! with its schema.
 //!
 //! Records that do not belong together are an [`Error`]. Runs that are missing,
 //! failed, diverged or still running are shown as such, never dropped. A run
@@ -52,6 +52,9 @@ use adamix_record::write_atomically;
 pub use error::Error;
 pub use figures::growth;
 pub use index::{Comparison, compare, index};
+
+/// The form of `report.json`.
+const SCHEMA: &str = include_str!("../report.schema.json");
 
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -105,8 +108,8 @@ pub fn render(folder: &Path) -> Result<Report> {
 }
 
 impl Report {
-    /// Writes `index.html`, `report.json`, `figures/*` and `tables/*` into
-    /// `folder`, and removes figures and tables of an earlier rendering that are
+    /// Writes `index.html`, `report.json`, its schema, `figures/*` and `tables/*`
+    /// into `folder`, and removes figures and tables of an earlier rendering that are
     /// no more. A reader never sees half a file.
     ///
     /// # Errors
@@ -117,6 +120,7 @@ impl Report {
         write_all(&folder.join("figures"), &self.figures, &["svg", "pdf"])?;
         write_all(&folder.join("tables"), &tables, &["csv", "json", "tex"])?;
         write_atomically(&folder.join("report.json"), self.json.as_bytes())?;
+        write_atomically(&folder.join("report.schema.json"), SCHEMA.as_bytes())?;
         write_atomically(&folder.join("index.html"), self.html.as_bytes())?;
         Ok(())
     }

@@ -13,7 +13,8 @@ use adamix_record::{
 };
 use serde_json::{Value, json};
 
-use crate::number::listed;
+use crate::index::machine;
+use crate::number::one_by_one;
 use crate::registration::Registration;
 use crate::tuning::progress;
 use crate::{Error, Result};
@@ -788,26 +789,23 @@ fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<Text> {
             "有的记录出自由改动过、未提交的源码构建的程序。"
         ));
     }
-    let machines: BTreeSet<&str> = studies
+    let environments = studies
         .iter()
         .flat_map(Study::all_runs)
         .filter_map(|run| run.record.as_ref())
-        .map(|record| {
-            let environment = &record.header.environment;
-            environment
-                .gpu
-                .as_ref()
-                .unwrap_or(&environment.processor)
-                .as_str()
-        })
-        .collect();
+        .map(|record| machine(&record.header.environment, &record.header.kernel));
+    let mut machines: Vec<Text> = Vec::new();
+    for machine in environments {
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
     if machines.len() > 1 {
-        let machines: Vec<&str> = machines.into_iter().collect();
         notes.push(text!(
             "Records come from several machines: {machines}. Errors are compared across them; \
              times are not, and come from cost.json alone.",
             "记录来自多台机器：{machines}。误差跨机器比较；用时不跨机器比较，只取自 cost.json。",
-            machines = listed(&machines),
+            machines = one_by_one(&machines),
         ));
     }
     if !plan.data.canonical {
@@ -886,8 +884,7 @@ impl Study {
 
     /// What of its name stands before a colon.
     pub(crate) fn short_label(&self) -> Text {
-        let before = |text: &str, colon| text.split(colon).next().unwrap_or(text).to_owned();
-        Text::new(before(&self.label.en, ": "), before(&self.label.zh, "："))
+        self.label.head()
     }
 
     /// Whether its settings are chosen by tuning.

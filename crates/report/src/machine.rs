@@ -8,7 +8,7 @@ use crate::export;
 use crate::figures::{Figure, Figures};
 use crate::findings::{Finding, findings};
 use crate::load::{Experiment, Study};
-use crate::page::Shown;
+use crate::page::{Shown, how_sure};
 
 /// Version of the form, as `report.schema.json` describes it.
 const SCHEMA: u32 = 2;
@@ -44,6 +44,7 @@ pub(crate) fn json(
         })
     };
     let report = json!({
+        "$schema": "report.schema.json",
         "schema": SCHEMA,
         "report-id": experiment.id,
         "experiment": plan.name,
@@ -51,6 +52,9 @@ pub(crate) fn json(
         "command": plan.command,
         "commits": citation.commits,
         "license": ["MIT", "Apache-2.0"],
+        "citation": { "bibtex": citation.bibtex, "cff": citation.cff },
+        "how-sure": how_sure(experiment),
+        "analysis": plan.analysis,
         "claims": claims.collect::<Vec<Value>>(),
         "tables": shown.tables.iter().map(export::json).collect::<Vec<Value>>(),
         "figures": figures.all().map(figure).collect::<Vec<Value>>(),

@@ -100,6 +100,15 @@ pub(crate) fn exact(value: f64) -> String {
     text.replace('-', MINUS)
 }
 
+/// A setting in a text: unrounded, or to three digits where it has more than
+/// six, which no one chose as they stand, such as a third.
+pub(crate) fn setting(value: f64) -> String {
+    match format!("{value:.5e}").parse() == Ok(value) {
+        true => exact(value),
+        false => significant(value),
+    }
+}
+
 /// `point (low to high)`; the point alone where the interval is infinite.
 pub(crate) fn interval(estimate: &Estimate, write: impl Fn(f64) -> String) -> Text {
     let Estimate {
@@ -232,6 +241,10 @@ mod tests {
                 "0",
                 "\u{2212}0.75"
             ]
+        );
+        assert_eq!(
+            [0.99999, 1e-6, 10.0 / 3.0, 0.1 + 0.2].map(setting),
+            ["0.99999", "0.000001", "3.33", "0.3"]
         );
         assert_eq!(digits(4.35000000001, 6), "4.35");
         assert_eq!(digits(1e-5, 6), "1e\u{2212}5");

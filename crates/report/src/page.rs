@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use adamix_record::{
-    Backend, Claim as Rule, Comparison, DataIdentity, Role, RunId, Statistic, Text, canonical_json,
-    text,
+    Backend, Claim as Rule, Comparison, DataIdentity, Role, RunId, SEMANTICS_VERSION, Statistic,
+    Text, canonical_json, text,
 };
 use minijinja::value::Serde;
 use minijinja::{Environment, HtmlEscape, Value};
@@ -73,6 +73,7 @@ struct Page<'a> {
     data: &'a DataIdentity,
     name: &'a str,
     command: &'a str,
+    numerics: u32,
     settings: Vec<(Text, String)>,
     environments: TableView,
     runs: TableView,
@@ -138,6 +139,8 @@ struct Cell {
     /// Ids of the runs behind it, and their places among all.
     runs: Vec<String>,
     places: String,
+    /// The file behind it, where it is no run.
+    source: Option<&'static str>,
 }
 
 /// One headline protocol.
@@ -155,6 +158,8 @@ struct Protocol<'a> {
     hash: &'a str,
     registration: Text,
     figures: &'a ProtocolFigures,
+    /// Place of the run behind the pictures of each arm.
+    pictured: BTreeMap<&'a str, String>,
     notes: Vec<Text>,
     final_errors: Option<TableView>,
     final_differences: Option<TableView>,
@@ -229,7 +234,8 @@ struct CellView {
     text: Text,
     badge: Option<&'static str>,
     below: Vec<Text>,
-    /// Places of the runs behind it, where they are not those of the row.
+    /// Places of the runs behind it, where they are not those of the row or
+    /// not all that is behind it.
     runs: String,
     source: Option<&'static str>,
     place: Option<String>,
@@ -309,7 +315,7 @@ impl Shelf<'_> {
                     text: cell.text.clone(),
                     badge: cell.badge,
                     below: cell.below.clone(),
-                    runs: if shared.is_empty() {
+                    runs: if shared.is_empty() || cell.source.is_some() {
                         runs
                     } else {
                         String::new()
@@ -400,6 +406,7 @@ pub(crate) fn show<'a>(
         data: &plan.data,
         name: &plan.name,
         command: &plan.command,
+        numerics: numerics(experiment),
         settings: settings(experiment)?,
         environments: shelf.show(tables::environments(experiment)),
         runs: shelf.show(tables::runs(experiment)),
@@ -646,6 +653,7 @@ fn cell(study: &Study, finding: Finding<'_>, shelf: &Shelf<'_>) -> Cell {
         registered: registration.name().map(|_| registration.holds()),
         runs: finding.runs.iter().map(|id| id.to_string()).collect(),
         places: shelf.provenance.places(finding.runs.iter().copied()),
+        source: (finding.claim.statistic == Statistic::UpdateCost).then_some("cost.json"),
         effect: finding.effect,
         paragraph: finding.paragraph,
     }
@@ -678,6 +686,12 @@ fn protocol<'a>(
         hash: &study.protocol.hash,
         registration: study.registration.sentence(),
         figures,
+        pictured: figures
+            .reconstructions
+            .iter()
+            .flat_map(|shown| &shown.figure.series)
+            .filter_map(|of| Some((of.arm.as_deref()?, shelf.provenance.places(&of.runs))))
+            .collect(),
         notes: notes(study),
         final_errors: shelf.show_any(study.has_runs().then(|| tables::final_errors(study))),
         final_differences: differences(Statistic::FinalError),
@@ -725,13 +739,8 @@ fn readings<'a>(
 fn reading_cell(experiment: &Experiment, study: &Study, shelf: &Shelf<'_>) -> ReadingCell {
     let differs = study.changed.iter().filter_map(|place| {
         let detail = experiment.plan.details.get(*place)?;
-        let name = &detail.readings[reading(experiment, study, *place)?].name;
-        Some(text!(
-            "{detail} {name}",
-            "{detail} {name}",
-            detail = &detail.label,
-            name
-        ))
+        let reading = &detail.readings[reading(experiment, study, *place)?];
+        Some(reading.meaning.head())
     });
     let differs = in_a_row(&differs.collect::<Vec<_>>());
     let findings = findings(experiment, study);
@@ -743,7 +752,7 @@ fn reading_cell(experiment: &Experiment, study: &Study, shelf: &Shelf<'_>) -> Re
         })
         .collect();
     let mut heading = study.label().clone();
-    if differs != heading {
+    if !heading.en.contains(&differs.en) {
         heading += text!(" ({differs})", "（{differs}）", differs);
     }
     if !verdicts.is_empty() {
@@ -964,7 +973,7 @@ fn tested(experiment: &Experiment) -> Text {
          （决定全部随机抽取）一次。{control}计划：{state}。{others}衡量指标是重构误差：与原图像之差的平方，按像素求和，再对 \
          {test} 幅测试图像取平均；越低越好。",
         sizes,
-        data = experiment.plan.data.name.to_uppercase(),
+        data = data(experiment),
         code,
         epochs = each(&|study| count(study.epochs() as usize, EPOCH)),
         train = each(&|study| grouped(study.protocol.train_images as u64).into()),
@@ -974,6 +983,16 @@ fn tested(experiment: &Experiment) -> Text {
         others = other_readings(experiment),
         test = each(&|study| grouped(study.protocol.test_images as u64).into()),
     )
+}
+
+/// The data set, with what its images show where that is known.
+fn data(experiment: &Experiment) -> Text {
+    let name = experiment.plan.data.name.to_uppercase();
+    match name.as_str() {
+        "MNIST" => text!("MNIST (handwritten digits)", "MNIST（手写数字）"),
+        "CURVES" => text!("CURVES (drawn curves)", "CURVES（绘出的曲线）"),
+        _ => name.into(),
+    }
 }
 
 /// What is planned under each headline protocol, or under each where there is
@@ -1055,12 +1074,21 @@ fn short_names(experiment: &Experiment) -> Text {
     names
 }
 
+/// The version of the numerics that computed the records; that of this program
+/// where there is none.
+fn numerics(experiment: &Experiment) -> u32 {
+    let mut runs = experiment.studies.iter().flat_map(Study::all_runs);
+    runs.find_map(|run| Some(run.record.as_ref()?.header.semantics))
+        .unwrap_or(SEMANTICS_VERSION)
+}
+
 fn confidence(experiment: &Experiment) -> f64 {
     let claims = &experiment.plan.claims;
     claims.first().map_or(0.95, |claim| claim.confidence)
 }
 
-fn how_sure(experiment: &Experiment) -> Text {
+/// What the intervals cover, and what they do not.
+pub(crate) fn how_sure(experiment: &Experiment) -> Text {
     let few = by_design(experiment);
     let alike: Vec<Text> = begun(experiment)
         .into_iter()

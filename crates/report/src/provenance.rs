@@ -24,6 +24,19 @@ pub(crate) struct Provenance<'a> {
     pub(crate) runs: Vec<Entry<'a>>,
     #[serde(skip)]
     places: BTreeMap<&'a RunId, usize>,
+    /// What is behind the times of updates.
+    #[serde(skip)]
+    timed: Option<Timed<'a>>,
+}
+
+/// The program that timed the updates, its machine and its data set, as
+/// `cost.json` has them.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Timed<'a> {
+    environment: &'a Environment,
+    rounds: usize,
+    data_sha256: &'a str,
 }
 
 #[derive(Serialize)]
@@ -70,6 +83,14 @@ impl<'a> Provenance<'a> {
             environments: Vec::new(),
             runs: Vec::new(),
             places: BTreeMap::new(),
+            timed: experiment.cost.as_ref().map(|cost| Timed {
+                environment: &cost.environment,
+                rounds: cost
+                    .entries
+                    .first()
+                    .map_or(0, |entry| entry.update_seconds.len()),
+                data_sha256: &cost.data_sha256,
+            }),
         };
         for study in &experiment.studies {
             let protocol = &study.protocol;
@@ -167,10 +188,12 @@ impl<'a> Provenance<'a> {
         ranges.collect::<Vec<_>>().join(",")
     }
 
-    /// All of it as JSON with its keys in order, fit to stand in a page. A
-    /// record at the usual place is left out: it is `runs/ID.jsonl`.
+    /// All of it as JSON with its keys in order, fit to stand in a page, which
+    /// may be sent without its `cost.json`. A record at the usual place is left
+    /// out: it is `runs/ID.jsonl`.
     pub(crate) fn json(&self) -> crate::Result<String> {
         let mut value = serde_json::to_value(self)?;
+        value["timed"] = serde_json::to_value(&self.timed)?;
         for run in value["runs"].as_array_mut().into_iter().flatten() {
             let usual = format!("runs/{}.jsonl", run["id"].as_str().unwrap_or_default());
             if let Some(run) = run.as_object_mut().filter(|run| run["record"] == usual) {

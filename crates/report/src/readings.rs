@@ -1,6 +1,6 @@
 //! What the open details decide: every protocol beside the default readings.
 
-use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
+use adamix_record::{Claim, Detail, Reading, Role, RunId, Statistic, Text, text};
 
 use crate::findings::{Finding, claimed_arms, compare, findings};
 use crate::load::{Experiment, Study};
@@ -198,7 +198,7 @@ fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool)
                 let (mut known, mut unknown) = (0, Vec::new());
                 for change in changes.iter().filter(|change| change.detail == place) {
                     let finding = &change.findings[index];
-                    let reading = detail.readings[change.reading].name.as_str();
+                    let reading = detail.readings[change.reading].meaning.head();
                     let Some([new, old]) = finding.answers(default) else {
                         unknown.push(reading);
                         continue;
@@ -285,8 +285,7 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
                 continue;
             }
             let detail = &plan.details[change.detail];
-            let reading = &detail.readings[change.reading].name;
-            let reading = Text::same(format!("{} {reading}", detail.name));
+            let reading = detail.readings[change.reading].meaning.head();
             let answer = new.marked(default.claim);
             match answers.iter_mut().find(|(found, _)| *found == answer) {
                 Some((_, readings)) => readings.push(reading),
@@ -327,14 +326,12 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
 
 /// The whole cross of the details in which protocols differ two or more at a
 /// time, as a grid.
-pub(crate) struct Cross {
-    /// Short names of the details that the rows and, last, the columns run over.
-    pub(crate) details: Vec<String>,
-    /// Their names for the reader.
-    pub(crate) labels: Vec<Text>,
+pub(crate) struct Cross<'a> {
+    /// The details that the rows and, last, the columns run over.
+    pub(crate) details: Vec<&'a Detail>,
     /// The readings that each row stands for.
-    pub(crate) rows: Vec<Vec<String>>,
-    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<&'a Reading>>,
+    pub(crate) columns: Vec<&'a Reading>,
     /// Row by row.
     pub(crate) cells: Vec<Vec<CrossCell>>,
 }
@@ -357,7 +354,7 @@ pub(crate) enum CrossCell {
 
 /// The cross of the protocols that are tuned, or of those that are not;
 /// `None` where none of them differs in two details.
-pub(crate) fn cross(experiment: &Experiment, tuned: bool) -> Option<Cross> {
+pub(crate) fn cross(experiment: &Experiment, tuned: bool) -> Option<Cross<'_>> {
     let plan = &experiment.plan;
     let several = |study: &&Study| study.is_tuned() == tuned && study.changed.len() > 1;
     let crossed: Vec<usize> = (0..plan.details.len())
@@ -404,17 +401,12 @@ pub(crate) fn cross(experiment: &Experiment, tuned: bool) -> Option<Cross> {
             _ => first,
         }
     };
-    let name = |detail: usize, reading: usize| plan.details[detail].readings[reading].name.clone();
+    let named = |detail: usize, reading: usize| &plan.details[detail].readings[reading];
     Some(Cross {
         details: over_rows
             .iter()
             .chain([column])
-            .map(|detail| plan.details[*detail].name.clone())
-            .collect(),
-        labels: over_rows
-            .iter()
-            .chain([column])
-            .map(|detail| plan.details[*detail].label.clone())
+            .map(|detail| &plan.details[*detail])
             .collect(),
         cells: rows
             .iter()
@@ -429,12 +421,12 @@ pub(crate) fn cross(experiment: &Experiment, tuned: bool) -> Option<Cross> {
             .map(|row| {
                 let names = over_rows.iter().zip(row);
                 names
-                    .map(|(detail, reading)| name(*detail, *reading))
+                    .map(|(detail, reading)| named(*detail, *reading))
                     .collect()
             })
             .collect(),
         columns: readings(*column)
-            .map(|reading| name(*column, reading))
+            .map(|reading| named(*column, reading))
             .collect(),
     })
 }

@@ -1,5 +1,5 @@
 // What the page can do beyond being read: values of points, arms on and off,
-// axes, single seeds, language, light and dark, and the runs behind a cell.
+// axes, single seeds, language, light and dark, and what is behind a cell.
 // It makes its own controls, so that nothing dead stands there without it, and
 // it asks for nothing from elsewhere. The state is in the address.
 (() => {
@@ -39,6 +39,7 @@
   const both = (en, zh) => [make('span', { lang: 'en' }, en), make('span', { lang: 'zh-Hans' }, zh)];
   const named = [];
   const name = (node, en, zh, attribute = 'aria-label') => { named.push([node, attribute, en, zh]); return node; };
+  for (const image of all('img[data-alt-zh]')) name(image, image.alt, image.dataset.altZh, 'alt');
   const WORDS = [
     ['median |g|', '|g| 的中位数'], ['median of digit', '中位位置，数字'], ['images', '图像数'],
     ['reached by', '已达标比例'], ['median', '中位数'], ['more than ', '超过 '],
@@ -47,6 +48,9 @@
     ['test error', '测试误差'], ['candidates tried', '已试候选设置数'], ['difference', '相对差'],
     ['stopped early', '提前停止'], ['diverged', '发散'], ['epoch', '轮'], ['seed', '随机种子'],
     ['mean', '均值'], ['layer', '层'], [' to ', ' 至 '],
+    ['simulation', '模拟'], ['independent computation', '独立计算'], ['independent prototype', '独立原型程序'],
+    ['public walk-through', '公开的讲解'], ['Sutskever, Martens, Dahl and Hinton', 'Sutskever、Martens、Dahl 与 Hinton'],
+    ['Hinton and Salakhutdinov', 'Hinton 与 Salakhutdinov'],
   ];
   const zh = () => state.lang === 'zh';
   const comma = () => (zh() ? '，' : ', ');
@@ -77,60 +81,100 @@
   const arms = json(document.getElementById('arms')) || [];
   const label = (arm, or) => say(arms.find(({ name }) => name === arm)?.label || or);
 
-  // The runs behind a cell, a row or a point, each by its place: `0-9,12`.
+  // What is behind a cell, a row or a point: runs, each by its place (`0-9,12`),
+  // and a source that is no run.
   const known = json(document.getElementById('runs'));
   const behind = (text) => (known ? text || '' : '').split(',').filter(Boolean).flatMap((part) => {
     const [first, last = first] = part.split('-').map(Number);
     return Array.from({ length: last - first + 1 }, (_, i) => known.runs[first + i]);
   }).filter(Boolean);
-  const about = (run) => {
-    const list = make('dl');
-    const add = (term, value) => {
-      if (value === undefined || value === null) return;
-      list.append(make('dt', {}, ...term), make('dd', {}, value));
-    };
-    const code = (text) => (text ? make('code', {}, String(text)) : null);
-    const program = known.environments[run.environment] || {};
-    const machine = [program.processor, program.cores && `${program.cores} × CPU`, program.gpu,
+  // Where nothing was timed, the file of the times is no source.
+  const source = (text) => (known && (text !== 'cost.json' || known.timed) ? text : undefined);
+  // Terms with what stands under each; one without anything is left out.
+  const list = (...terms) => make('dl', {}, ...terms.filter(([, ...values]) => values.length)
+    .flatMap(([term, ...values]) => [make('dt', {}, ...term), ...values.map((value) => make('dd', {}, value))]));
+  const code = (text) => make('code', {}, text);
+  const file = (path) => make('a', { href: path }, code(path));
+  const distinct = (values) => [...new Set(values.filter(Boolean))];
+  const ran = (programs) => {
+    const day = (program) => (program['commit-date'] ? ` (${program['commit-date']})` : '');
+    const commit = (program) => program.commit && program.commit + (program.dirty ? ' +' : '') + day(program);
+    const machine = (program) => [program.processor, program.cores && `${program.cores} × CPU`, program.gpu,
       program.platform, program.kernel, program.rustc].filter(Boolean).join(', ');
-    const settings = ['protocol', 'weights', 'biases']
-      .map((part, i) => [part, known.settings[run.settings[i]]]);
+    return [
+      [both('commit', '提交'), ...distinct(programs.map(commit)).map(code)],
+      [both('machine', '机器'), ...distinct(programs.map(machine))],
+    ];
+  };
+  // What is the same in all of these settings, part by part.
+  const common = (settings) => {
+    const [first] = settings, text = JSON.stringify(first);
+    if (settings.every((other) => JSON.stringify(other) === text)) return first;
+    if (Object(first) !== first || Array.isArray(first)) return undefined;
+    return Object.fromEntries(Object.keys(first).map((key) => [key, common(settings.map((other) => other?.[key]))]));
+  };
+  // All of one run; of several, what they share.
+  const about = (runs) => {
+    const [run] = runs, alone = runs.length === 1;
     // Left out where it is the usual one.
     const record = run.record === undefined ? `runs/${run.id}.jsonl` : run.record;
-    add(both('record', '记录'), record && make('a', { href: record }, code(record)));
-    add(both('state', '状态'), say(known.states[run.state]));
-    add(both('arm', '方法'), say(known.arms[run.arm]));
-    add(both('protocol', '方案'), say(known.protocols[run.protocol]?.label));
-    add(both('seed', '随机种子'), String(run.seed));
-    add(both('commit', '提交'), code(program.commit && program.commit + (program.dirty ? ' +' : '')));
-    add(both('data', '数据'), code(`${known.data.name} SHA-256 ${known.data.sha256}`));
-    add(both('machine', '机器'), machine || null);
-    add(both('settings', '设置'), make('pre', {}, JSON.stringify(Object.fromEntries(settings), null, 1)));
-    return list;
+    const settings = common(runs.map(({ settings: [protocol, weights, biases] }) => ({
+      protocol: known.settings[protocol], weights: known.settings[weights], biases: known.settings[biases],
+    })));
+    return list(
+      ...(alone ? [
+        [both('record', '记录'), ...(record ? [file(record)] : [])],
+        [both('state', '状态'), say(known.states[run.state])],
+        [both('arm', '方法'), say(known.arms[run.arm])],
+        [both('protocol', '方案'), say(known.protocols[run.protocol]?.label)],
+        [both('seed', '随机种子'), String(run.seed)],
+      ] : []),
+      ...ran(runs.map(({ environment }) => known.environments[environment] || {})),
+      [both('data', '数据'), code(`${known.data.name} SHA-256 ${known.data.sha256}`)],
+      [alone ? both('settings', '设置') : both('settings in common', '共同的设置'),
+        make('pre', {}, JSON.stringify(settings, null, 1))],
+    );
+  };
+  const origin = (from) => {
+    const { environment, rounds, 'data-sha256': data } = (from === 'cost.json' && known.timed) || {};
+    return list(
+      [both('source', '来源'), from.endsWith('.json') ? file(from) : say(from)],
+      ...(environment ? [
+        ...ran([environment]),
+        [both('rounds of timing', '计时次数'), String(rounds)],
+        [both('data', '数据'), code(`SHA-256 ${data}`)],
+      ] : []),
+    );
   };
   const dialog = known
-    && name(document.body.appendChild(make('dialog')), 'The runs behind these numbers', '这些数值所依据的运行');
-  const open = (runs) => {
-    if (!runs.length) return;
+    && name(document.body.appendChild(make('dialog')), 'What is behind these numbers', '这些数值的依据');
+  // What the dialog shows now: ids of runs, and a source.
+  let opened = [[]];
+  if (dialog) dialog.addEventListener('close', () => { opened = [[]]; });
+  const open = (runs, from) => {
+    if (!runs.length && !from) return;
     const close = make('button', { type: 'button' }, ...both('Close', '关闭'));
     close.addEventListener('click', () => dialog.close());
-    const heading = make('h2', {}, ...both('Runs behind these numbers: ', '这些数值所依据的运行：'), String(runs.length));
-    const parts = runs.map((run) => {
-      const details = make('details', {}, make('summary', {}, make('code', {}, run.id),
+    dialog.replaceChildren(close);
+    if (from) dialog.append(make('h2', {}, ...both('Source of these numbers', '这些数值的来源')), origin(from));
+    if (runs.length) dialog.append(make('h2', {}, ...both('Runs behind these numbers: ', '这些数值所依据的运行：'), String(runs.length)));
+    if (runs.length > 1) dialog.append(about(runs));
+    dialog.append(...runs.map((run) => {
+      const details = make('details', {}, make('summary', {}, code(run.id),
         ` ${say(known.arms[run.arm])}${comma()}${say('seed')} ${run.seed}`));
-      details.addEventListener('toggle', () => { if (details.children.length < 2) details.append(about(run)); });
+      details.addEventListener('toggle', () => { if (details.children.length < 2) details.append(about([run])); });
       details.open = runs.length === 1;
       return details;
-    });
-    dialog.replaceChildren(close, heading, ...parts);
+    }));
     dialog.showModal();
+    opened = [runs.map(({ id }) => id), from];
   };
-  for (const node of all('td[data-runs], tr[data-runs]')) {
-    const runs = behind(node.dataset.runs);
+  for (const node of all('td[data-runs], tr[data-runs], td[data-source]')) {
+    const [runs, from] = [behind(node.dataset.runs), source(node.dataset.source)];
     const cell = node.localName === 'tr' ? node.cells[0] : node;
-    if (!runs.length || cell.querySelector('button, a')) continue;
+    if (!(runs.length || from) || cell.querySelector('button, a')) continue;
     const opener = make('button', { type: 'button', class: 'runs', 'aria-haspopup': 'dialog' }, ...cell.childNodes);
-    opener.addEventListener('click', () => open(runs));
+    opener.addEventListener('click', () => open(runs, from));
     cell.append(opener);
   }
   // The first few by name, under the value of a point.
@@ -152,7 +196,8 @@
     if (data) { plots[0].before(live); plots.push(live); }
     const value = make('div', { class: 'value', role: 'status', hidden: '' });
     const spot = make('div', { class: 'spot', hidden: '' });
-    figure.append(spot, value);
+    // A caption stands last in its figure.
+    figure.prepend(spot, value);
     return { figure, plots, data, live, value, spot, points: null, at: -1 };
   });
   const visible = (arm) => !arm || !state.hide.has(arm);
@@ -206,7 +251,8 @@
         const b = node.getBBox();
         const said = node.dataset.point.split(';').map((part) => say(part.replace('=', zh() ? '：' : ': '))).join(comma());
         const text = (owner ? label(owner) + '\n' : '') + said;
-        found.push({ ...place([b.x + b.width / 2, b.y + b.height / 2]), series, text, runs: node.dataset.runs });
+        const [, from] = /\bsource=([^;]*)/.exec(node.dataset.point) || [];
+        found.push({ ...place([b.x + b.width / 2, b.y + b.height / 2]), series, text, runs: node.dataset.runs, source: source(from) });
       }
     }
     return (of.points = found);
@@ -260,14 +306,15 @@
       if (plot !== of.live && !of.data && !plot.querySelector('[data-point]')) continue;
       plot.tabIndex = 0;
       plot.setAttribute('role', 'group');
-      name(plot, 'Values of this figure: arrow keys move from point to point, Enter opens the runs behind one',
-        '本图数值：用方向键逐点移动，回车键打开其所依据的运行');
-      const runs = (index) => behind(points(of)[index]?.runs);
+      name(plot, 'Values of this figure: arrow keys move from point to point, Enter opens what is behind one',
+        '本图数值：用方向键逐点移动，回车键打开其依据');
+      const of_point = (index) => [behind(points(of)[index]?.runs), points(of)[index]?.source];
       plot.addEventListener('pointermove', (event) => {
         show(of, nearest(of, event));
-        plot.style.cursor = runs(of.at).length ? 'pointer' : '';
+        const [runs, from] = of_point(of.at);
+        plot.style.cursor = runs.length || from ? 'pointer' : '';
       });
-      plot.addEventListener('click', (event) => open(runs(nearest(of, event))));
+      plot.addEventListener('click', (event) => open(...of_point(nearest(of, event))));
       plot.addEventListener('pointerleave', () => show(of, -1));
       plot.addEventListener('focus', () => { if (plot.matches(':focus-visible')) show(of, Math.max(of.at, 0)); });
       plot.addEventListener('blur', () => show(of, -1));
@@ -276,7 +323,7 @@
         if (event.key === 'Enter') {
           // Else the same key presses the dialog's first button.
           event.preventDefault();
-          return void open(runs(of.at));
+          return void open(...of_point(of.at));
         }
         const to = event.key === 'Escape' ? -1 : step(of, event.key);
         if (to === null) return;
@@ -403,10 +450,12 @@
   };
 
   // Everything as the state says.
+  const title = document.querySelector('h1');
   const hidden = document.head.appendChild(make('style'));
   const update = () => {
     root.dataset.lang = state.lang;
     root.lang = zh() ? 'zh-Hans' : 'en';
+    document.title = (title.querySelector(`[lang="${root.lang}"]`) || title).textContent;
     if (state.theme) root.dataset.theme = state.theme; else delete root.dataset.theme;
     hidden.textContent = arms.filter(({ name }) => !visible(name))
       .map(({ name }) => `[data-arm="${CSS.escape(name)}"]{display:none}`).join('');
@@ -468,17 +517,36 @@
   // A link to every section, figure and table.
   const link = (id, at, en, zh) => at && at.append(' ', name(make('a', { class: 'here', href: `#${id}` }, '¶'), en, zh));
   for (const section of all('section[id]')) link(section.id, section.querySelector('h2'), 'Link to this section', '本节链接');
-  for (const figure of all('figure[id]')) link(figure.id, figure.querySelector('figcaption'), 'Link to this figure', '本图链接');
+  for (const figure of all('figure[id]')) link(figure.id, figure.querySelector('.title'), 'Link to this figure', '本图链接');
   for (const caption of all('figcaption[id]')) link(caption.id, caption, 'Link to this table', '本表链接');
   // What a link names may stand in a closed part.
   const reveal = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     for (let node = target; node; node = node.parentElement) if (node.localName === 'details') node.open = true;
-    if (target) target.scrollIntoView();
+    // On a phone the first section has no box of its own.
+    if (target) (target.getClientRects().length ? target : target.firstElementChild || target).scrollIntoView();
   };
   addEventListener('hashchange', reveal);
   addEventListener('beforeprint', () => all('details').forEach((node) => { node.open = true; }));
 
   update();
   reveal();
+
+  // A page that is followed loads anew every few seconds: what its reader has
+  // opened stays open, and in sight.
+  if (document.querySelector('meta[http-equiv="refresh"]')) {
+    const key = `opened ${location.pathname}`;
+    const parts = () => all('details').map((node, i) => [node, node.querySelector('[id]')?.id || i]);
+    // Some browsers keep nothing for a local file.
+    try {
+      const [names, [ids, from], top] = JSON.parse(sessionStorage.getItem(key)) || [[], [[]], scrollY];
+      open(known.runs.filter(({ id }) => ids.includes(id)), from);
+      for (const [node, name] of parts()) if (names.includes(name)) node.open = true;
+      scrollTo(0, top);
+      addEventListener('pagehide', () => {
+        const names = parts().filter(([node]) => node.open).map(([, name]) => name);
+        sessionStorage.setItem(key, JSON.stringify([names, opened, scrollY]));
+      });
+    } catch { }
+  }
 })();

@@ -24,8 +24,12 @@ use crate::{Error, Result};
 pub(super) const PX: i32 = 4;
 /// Height of a line of labels.
 pub(super) const LINE: i32 = 18 * PX;
+/// From one line of a name to its second.
+pub(super) const CLOSE: i32 = 15 * PX;
 /// Width of a letter, taken generously: nothing may depend on installed fonts.
-const LETTER: i32 = 9 * PX;
+const LETTER: i32 = 8 * PX;
+/// The most letters of a name beside a figure that stand on one line.
+const LONG: usize = 21;
 /// Height of the letters of all text.
 pub(super) const FONT: i32 = 13 * PX;
 /// The text's colour.
@@ -92,7 +96,7 @@ impl Style {
     };
 
     /// The style of the `index`-th of so many layers: no arm's, darker from the
-    /// first to the last.
+    /// first to the last, those of the second half, which decodes, in dashes.
     pub(super) fn layer(index: usize, count: usize) -> Self {
         let [from, to] = [(0xc2, 0x56, 0x0c), (0x2d, 0x11, 0x60)];
         let part = index as f64 / count.saturating_sub(1).max(1) as f64;
@@ -101,7 +105,7 @@ impl Style {
         };
         Self {
             color: RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2)),
-            dash: None,
+            dash: (2 * index >= count).then_some((28, 16)),
             mark: (0, 0.0),
         }
     }
@@ -184,9 +188,14 @@ impl Style {
 pub(super) fn group(area: &Area, data: &[(&str, &str)], draw: impl FnOnce() -> Drawn) -> Drawn {
     let data = data.iter().map(|(key, value)| {
         let value = HtmlEscape(value);
-        format!(" data-{key}=\"{value}\"")
+        format!("data-{key}=\"{value}\"")
     });
-    area.draw(&Tag(format!("<g{}>", data.collect::<String>())))?;
+    within(area, &data.collect::<Vec<_>>().join(" "), draw)
+}
+
+/// Draws into a group with these attributes.
+pub(super) fn within(area: &Area, attributes: &str, draw: impl FnOnce() -> Drawn) -> Drawn {
+    area.draw(&Tag(format!("<g {attributes}>")))?;
     draw()?;
     area.draw(&Tag("</g>".into()))
 }
@@ -198,9 +207,84 @@ pub(super) fn ink(color: RGBColor) -> TextStyle<'static> {
     font.into_font().color(&color)
 }
 
-/// Writes a name beside `at`, in the middle of its height.
+/// Writes a name at `at`, in the middle of its height.
 pub(super) fn label(area: &Area, name: &Text, style: Style, at: (i32, i32), side: HPos) -> Drawn {
-    label_in(area, name, style.color, at, side)
+    rimmed(area, || label_in(area, name, style.color, at, side))
+}
+
+/// Draws text with a white rim, which keeps it apart from what it lies on.
+pub(super) fn rimmed(area: &Area, draw: impl FnOnce() -> Drawn) -> Drawn {
+    let rim = "stroke=\"#ffffff\" stroke-width=\"20\" stroke-linejoin=\"round\" \
+               paint-order=\"stroke\"";
+    within(area, rim, draw)
+}
+
+/// Writes a name beside a figure, in the middle of its height, on two lines
+/// where it is long.
+pub(super) fn beside(
+    area: &Area,
+    name: &Text,
+    color: RGBColor,
+    at: (i32, i32),
+    side: HPos,
+) -> Drawn {
+    stacked(area, &lines(name, LONG), color, at, side)
+}
+
+/// Writes lines close below one another, their middle at `at`.
+pub(super) fn stacked(
+    area: &Area,
+    lines: &[Text],
+    color: RGBColor,
+    (x, y): (i32, i32),
+    side: HPos,
+) -> Drawn {
+    let top = y - CLOSE * (lines.len() as i32 - 1) / 2;
+    let mut lines = (0..).zip(lines);
+    lines.try_for_each(|(i, line)| label_in(area, line, color, (x, top + CLOSE * i), side))
+}
+
+/// Height of a name that stands beside a figure.
+pub(super) fn height(name: &Text) -> i32 {
+    LINE + CLOSE * (lines(name, LONG).len() as i32 - 1)
+}
+
+/// A name on one line or, where it has more than `most` letters in either
+/// language, on two.
+pub(super) fn lines(name: &Text, most: usize) -> Vec<Text> {
+    if letters(&name.en).max(letters(&name.zh)) <= most {
+        return vec![name.clone()];
+    }
+    let [[en, en_below], [zh, zh_below]] = [&name.en, &name.zh].map(|text| halves(text, most));
+    let both = [Text::new(en, zh), Text::new(en_below, zh_below)];
+    both.into_iter().filter(|line| !line.is_empty()).collect()
+}
+
+/// The parts before and behind a break: behind punctuation where neither part
+/// has more than `most` letters, else at a space, else between Chinese
+/// characters; of several, the one nearest to the middle.
+fn halves(text: &str, most: usize) -> [&str; 2] {
+    let parts = |at: usize| [text[..at].trim_end(), &text[at..]];
+    let mut before = ' ';
+    let breaks = text.char_indices().filter_map(|(at, c)| {
+        let at = at + c.len_utf8();
+        let [first, second] = parts(at).map(letters);
+        let rank = match (std::mem::replace(&mut before, c), c) {
+            (':' | ',', ' ') | (_, '：' | '，') if first.max(second) <= most => 0,
+            (_, ' ' | '：' | '，') => 1,
+            _ if !c.is_ascii() => 2,
+            _ => return None,
+        };
+        Some((rank, first.abs_diff(second), at))
+    });
+    parts(breaks.min().map_or(text.len(), |(.., at)| at))
+}
+
+/// How wide a text is: a Chinese character is about as wide as one and a half
+/// Latin letters.
+fn letters(text: &str) -> usize {
+    let halves = text.chars().map(|c| if c.is_ascii() { 2 } else { 3 });
+    halves.sum::<usize>().div_ceil(2)
 }
 
 /// Writes a name at `at`, in the middle of its height, in any colour.
@@ -215,14 +299,10 @@ pub(super) fn label_in(
     area.draw_text(&coded(name), &style, at)
 }
 
-/// Room for the longest of these names, at most half the figure.
+/// Room beside a figure for the longest line of these names, at most half of it.
 pub(super) fn room<'a>(names: impl Iterator<Item = &'a Text>, width: Width) -> i32 {
-    // A Chinese character is about as wide as one and a half Latin letters.
-    let letters = |text: &str| -> usize {
-        let halves = text.chars().map(|c| if c.is_ascii() { 2 } else { 3 });
-        halves.sum::<usize>().div_ceil(2)
-    };
-    let letters = names.map(|name| name.en.chars().count().max(letters(&name.zh)));
+    let lines = names.flat_map(|name| lines(name, LONG));
+    let letters = lines.map(|line| letters(&line.en).max(letters(&line.zh)));
     let letters = letters.max().unwrap_or(0);
     let most = width.units() / 2;
     i32::try_from(letters).map_or(most, |n| n.saturating_mul(LETTER).min(most))
@@ -402,10 +482,12 @@ pub(super) fn over(
     width: Width,
 ) -> Result<String> {
     let wide = width == Width::Wide;
-    let rows = LINE * curves.len() as i32;
     let (above, inside) = match width {
-        Width::Wide => (30 * PX, rows.max(260 * PX)),
-        Width::Narrow => (rows + 34 * PX, 250 * PX),
+        Width::Wide => {
+            let rows: i32 = curves.iter().map(|curve| height(&curve.label)).sum();
+            (30 * PX, rows.max(240 * PX))
+        }
+        Width::Narrow => (LINE * curves.len() as i32 + 34 * PX, 250 * PX),
     };
     let below = 42 * PX;
     let points = || curves.iter().flat_map(|curve| &curve.points);
@@ -468,41 +550,45 @@ pub(super) fn over(
                 marked.try_for_each(|point| curve.style.mark(area, *point, 4 * PX, 1.0))
             })?;
         }
-        let heights: Vec<i32> = ends.iter().map(|(_, y)| *y).collect();
-        let placed = spread(&heights, above + inside);
+        let names = curves.iter().map(|curve| height(&curve.label));
+        let wanted: Vec<(i32, i32)> = ends.iter().map(|(_, y)| *y).zip(names).collect();
+        let placed = spread(&wanted, above + inside);
         for (i, curve) in curves.iter().enumerate() {
             let (style, key) = (curve.style, LINE * i as i32 + 12 * PX);
             of_arm(curve, &|| {
-                let at = if wide {
+                if wide {
                     let (x, y) = ends[i];
                     let lead = [(x + 6 * PX, y), (x + 18 * PX, placed[i])];
                     area.draw(&PathElement::new(lead, INK.mix(0.3).stroke_width(4)))?;
-                    (x + 22 * PX, placed[i])
-                } else {
-                    style.line(area, vec![(4 * PX, key), (38 * PX, key)])?;
-                    style.mark(area, (21 * PX, key), 4 * PX, 1.0)?;
-                    (42 * PX, key)
-                };
-                label(area, &curve.label, style, at, HPos::Left)
+                    let at = (x + 22 * PX, placed[i]);
+                    return beside(area, &curve.label, style.color, at, HPos::Left);
+                }
+                style.line(area, vec![(4 * PX, key), (38 * PX, key)])?;
+                style.mark(area, (21 * PX, key), 4 * PX, 1.0)?;
+                label(area, &curve.label, style, (42 * PX, key), HPos::Left)
             })?;
         }
         Ok(())
     })
 }
 
-/// Shifts labels down and up so that neighbours are a [`LINE`] apart, none
-/// below `bottom`; their order stays.
-pub(super) fn spread(heights: &[i32], bottom: i32) -> Vec<i32> {
-    let mut order: Vec<usize> = (0..heights.len()).collect();
-    order.sort_by_key(|&i| heights[i]);
-    let mut placed = heights.to_vec();
-    for pair in order.windows(2) {
-        placed[pair[1]] = placed[pair[1]].max(placed[pair[0]] + LINE);
+/// Shifts labels, each given by its middle and its height, down and up so that
+/// none lies on another, nor one of a [`LINE`] below `bottom`; their order stays.
+pub(super) fn spread(wanted: &[(i32, i32)], bottom: i32) -> Vec<i32> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|&i| wanted[i]);
+    let mut placed: Vec<i32> = wanted.iter().map(|(middle, _)| *middle).collect();
+    let mut edge = i32::MIN / 2;
+    for &i in &order {
+        let half = wanted[i].1 / 2;
+        placed[i] = placed[i].max(edge + half);
+        edge = placed[i] + half;
     }
-    let mut ceiling = bottom;
+    edge = bottom + LINE / 2;
     for &i in order.iter().rev() {
-        placed[i] = placed[i].min(ceiling);
-        ceiling = placed[i] - LINE;
+        let half = wanted[i].1 / 2;
+        placed[i] = placed[i].min(edge - half);
+        edge = placed[i] - half;
     }
     placed
 }
@@ -542,11 +628,33 @@ mod tests {
 
     #[test]
     fn labels_are_spread_in_order() {
+        let wanted = |middle: i32| (middle * PX, LINE);
         let top = 60 * PX - LINE;
         assert_eq!(
-            spread(&[50 * PX, 48 * PX, 10 * PX], 60 * PX),
+            spread(&[50, 48, 10].map(wanted), 60 * PX),
             [60 * PX, top, 10 * PX]
         );
+        let two_lines = (50 * PX, 2 * LINE);
+        assert_eq!(
+            spread(&[two_lines, wanted(48)], 60 * PX),
+            [60 * PX - LINE / 2, 60 * PX - 2 * LINE]
+        );
+    }
+
+    #[test]
+    fn long_names_are_broken_near_their_middle() {
+        let long = Text::new("Control: SGD weights, B1 biases", "对照：SGD 权重，B1 偏置");
+        let broken = [
+            Text::new("Control: SGD weights,", "对照：SGD 权重，"),
+            Text::new("B1 biases", "B1 偏置"),
+        ];
+        assert_eq!(lines(&long, LONG), broken);
+        let gradients = Text::new("mean gradients", "平均梯度");
+        let broken = [Text::new("mean", "平均"), Text::new("gradients", "梯度")];
+        assert_eq!(lines(&gradients, 9), broken);
+        for whole in ["AdaMix (W1 + B1)", "A-name-without-any-break-in-it"] {
+            assert_eq!(lines(&whole.into(), LONG), [Text::same(whole)]);
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 
 use adamix_record::{RunId, Samples, Text, text};
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::chart::{FONT, INK, LINE, PX, Style, Width, group, label, svg};
+use super::chart::{FONT, INK, LINE, PX, Style, Width, group, ink, label, svg};
+use super::language::coded;
 use super::svg::Tag;
 use super::{Figure, Series, Words, column};
 use crate::Result;
@@ -193,6 +194,7 @@ fn draw(
     };
     let side = width.units() / columns;
     let head = LINE + 6 * PX;
+    let inside = side - LINE - 6 * PX;
     let rows = (panels.len() as i32 + columns - 1) / columns;
     svg(name, width, rows * (side + head), |area| {
         for (i, panel) in panels.iter().enumerate() {
@@ -202,11 +204,16 @@ fn draw(
             group(area, &[("arm", &panel.arm)], || {
                 let name = (left + 4 * PX, top - head / 2);
                 label(area, &panel.label, panel.style, name, HPos::Left)?;
-                let frame = [
-                    (left + PX, top),
-                    (left + side - 6 * PX, top + side - 6 * PX),
-                ];
+                let start = left + LINE;
+                let frame = [(start, top), (start + inside, top + inside)];
                 area.draw(&Rectangle::new(frame, INK.mix(0.35).stroke_width(3)))?;
+                let axis = ink(INK).pos(Pos::new(HPos::Center, VPos::Center));
+                let across = coded(&text!("direction 1", "方向 1"));
+                let foot = (start + inside / 2, top + inside + LINE / 2);
+                area.draw_text(&across, &axis, foot)?;
+                let up = coded(&text!("direction 2", "方向 2"));
+                let turned = axis.transform(FontTransform::Rotate270);
+                area.draw_text(&up, &turned, (left + LINE / 2, top + inside / 2))?;
                 draw_codes(area, panel, frame, &runs)
             })?;
         }

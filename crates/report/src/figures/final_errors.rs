@@ -4,7 +4,9 @@ use adamix_record::{RunId, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{INK, PX, Style, Width, group, ink, label, logarithmic_range, room, svg, ticks};
+use super::chart::{
+    INK, PX, Style, Width, beside, group, ink, label, logarithmic_range, room, svg, ticks,
+};
 use super::language::coded;
 use super::{Figure, Series, Words, column};
 use crate::Result;
@@ -163,7 +165,8 @@ fn draw(
             group(area, &[("arm", &row.arm)], || {
                 let (x, y) = at(range.start, row_at(if wide { 0.5 } else { 0.25 }));
                 if wide {
-                    label(area, &row.label, row.style, (x - 12 * PX, y), HPos::Right)?;
+                    let at = (x - 12 * PX, y);
+                    beside(area, &row.label, row.style.color, at, HPos::Right)?;
                 } else {
                     label(area, &row.label, row.style, (x + 2 * PX, y), HPos::Left)?;
                 }

@@ -36,9 +36,10 @@ pub(super) fn figure(
         caption: text!(
             "Median size |g| of the weights' gradients in the last update of each epoch, by \
              layer, for {arm}: median over the seeds and, shaded, its interval between two of \
-             their values, which with fewer than six seeds is their whole range.",
+             their values, which with fewer than six seeds is their whole range. In dashes: the \
+             layers behind the code.",
             "{arm} 各层连接权重的梯度大小 |g| 的中位数，取每轮最后一次更新；再取各随机种子的中位数；\
-             阴影为该中位数介于其中两个值之间的区间，种子少于六个时即其全部范围。",
+             阴影为该中位数介于其中两个值之间的区间，种子少于六个时即其全部范围。虚线为编码之后的各层。",
             arm = arm.label(),
         ),
         description: description(&curves, root, divides_by_gradient)

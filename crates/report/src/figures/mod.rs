@@ -239,8 +239,8 @@ fn compares(study: &Study) -> bool {
     !in_tuning || study.arms.iter().filter(with_record).count() > 1
 }
 
-/// Arms that figures show, each name once; without a record there is nothing
-/// to show.
+/// Arms that figures show, each name once: those with a record, in tuning or
+/// with a time of their update.
 fn arms(experiment: &Experiment) -> Value {
     let mut arms: Vec<Value> = Vec::new();
     let with_data = experiment.headline().flat_map(|study| {
@@ -249,7 +249,8 @@ fn arms(experiment: &Experiment) -> Value {
             tuned.any(|tuned| tuned.tuned.arm == arm.arm.name && !tuned.runs().is_empty())
         };
         let run = |arm: &&ArmRuns| arm.runs.iter().any(|run| run.record.is_some());
-        study.arms.iter().filter(move |arm| run(arm) || tuned(arm))
+        let shown = move |arm: &&ArmRuns| run(arm) || tuned(arm) || arm.cost.is_some();
+        study.arms.iter().filter(shown)
     });
     for arm in with_data {
         if arms.iter().any(|seen| seen["name"] == arm.arm.name) {

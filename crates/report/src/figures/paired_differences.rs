@@ -6,13 +6,13 @@ use adamix_record::{Role, RunId, Statistic, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{INK, PX, Style, Width, group, ink, label, room, svg};
+use super::chart::{INK, PX, Style, Width, beside, group, ink, label, room, svg};
 use super::language::coded;
 use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::findings::compare;
 use crate::load::{ArmRuns, Experiment, Study};
-use crate::number::{bound, in_a_row, interval, percent};
+use crate::number::{bound, in_a_row, interval, listed, one_by_one, percent};
 use crate::provenance::Provenance;
 use crate::statistics::{Estimate, mean_interval};
 
@@ -142,10 +142,36 @@ fn description(rows: &[Row]) -> Text {
         })
         .collect();
     text!(
-        "Mean difference of AdaMix from: {means}.",
-        "AdaMix 与以下方法的平均差值：{means}。",
+        "{answer} Mean difference of AdaMix from: {means}.",
+        "{answer}AdaMix 与以下方法的平均差值：{means}。",
+        answer = answer(rows),
         means = in_a_row(&means),
     )
+}
+
+/// The answer to the title, from the intervals.
+fn answer(rows: &[Row]) -> Text {
+    let arms = |is: fn(&Estimate) -> bool| {
+        let found = rows.iter().filter(|row| is(&row.mean));
+        let found: Vec<Text> = found.map(|row| row.label.clone()).collect();
+        (!found.is_empty()).then(|| listed(&found))
+    };
+    let below = arms(|mean| mean.high < 0.0);
+    let above = arms(|mean| mean.low > 0.0);
+    let open = arms(|mean| mean.low <= 0.0 && mean.high >= 0.0);
+    let head = match (&above, &open) {
+        (None, None) => return text!("Yes, lower than each.", "是，低于每种方法。"),
+        (None, _) => text!("Not shown for each", "并非对每种方法都成立"),
+        _ => text!("No", "否"),
+    };
+    let parts = [
+        above.map(|arms| text!("above {arms}", "高于 {arms}", arms)),
+        below.map(|arms| text!("below {arms}", "低于 {arms}", arms)),
+        open.map(|arms| text!("not told from {arms}", "与 {arms} 无法区分", arms)),
+    ];
+    let parts: Vec<Text> = parts.into_iter().flatten().collect();
+    let parts = one_by_one(&parts);
+    text!("{head}: {parts}.", "{head}：{parts}。", head, parts)
 }
 
 fn draw(
@@ -210,12 +236,12 @@ fn draw(
             let row_at = |share: f64| i as f64 + share;
             group(area, &[("arm", &row.arm)], || {
                 let (x, y) = at(low, row_at(if wide { 0.5 } else { 0.25 }));
-                let (x, side) = if wide {
-                    (x - 12 * PX, HPos::Right)
+                if wide {
+                    let at = (x - 12 * PX, y);
+                    beside(area, &row.label, row.style.color, at, HPos::Right)?;
                 } else {
-                    (x + 2 * PX, HPos::Left)
-                };
-                label(area, &row.label, row.style, (x, y), side)?;
+                    label(area, &row.label, row.style, (x + 2 * PX, y), HPos::Left)?;
+                }
                 let (mean, lower) = if wide { (0.4, 0.68) } else { (0.58, 0.8) };
                 let places = row.differences.iter().map(|d| at(*d, row_at(lower)));
                 if seeds {

@@ -49,3 +49,19 @@ pub(super) fn of(svg: &str, title: &str) -> Result<Vec<u8>> {
     drawn.ok_or_else(|| fault("it cannot be drawn".into()))?;
     document.finish().map_err(|e| fault(format!("{e:?}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Other bytes than these would be those of another compressor or font.
+    #[test]
+    fn a_drawing_has_the_same_bytes_in_every_build() {
+        let svg = r#"<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30">
+            <path d="M0 0 L90 30 L45 15 L60 10 L90 30" stroke="black"/>
+            <text x="10" y="20" font-size="12">seven letters</text></svg>"#;
+        let bytes = of(svg, "A title").expect("a drawing");
+        let expected = "199ef9cc794004592604dda566e2449706dcc1f2ecf3f087b891a6cede23e28d";
+        assert_eq!(adamix_record::sha256_hex(&bytes), expected);
+    }
+}

@@ -1,19 +1,22 @@
 //! The whole cross of readings as a map: where AdaMix is better, where worse.
 
-use adamix_record::{Text, text};
+use adamix_record::{Reading, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::chart::{INK, PX, Width, group, ink, label_in, svg};
+use super::chart::{CLOSE, INK, LINE, PX, Width, group, ink, lines, stacked, svg, within};
 use super::language::coded;
 use super::{Column, Figure, Series, Words, column};
 use crate::Result;
 use crate::findings::role_name;
 use crate::load::Experiment;
-use crate::number::{fixed, interval, listed, percent, range};
+use crate::number::{bound, fixed, in_a_row, interval, listed, percent, range};
 use crate::provenance::Provenance;
 use crate::readings::{Cross, CrossCell, cross, crossed_roles};
+use crate::statistics::Estimate;
 
+/// Height of the letters of an interval.
+const SMALL: i32 = 11 * PX;
 /// Beyond this relative difference the colour says no more.
 const FULL: f64 = 0.25;
 const BELOW: RGBColor = RGBColor(0x00, 0x5a, 0x94);
@@ -25,7 +28,7 @@ pub(super) fn figure(
     tuned: bool,
     provenance: &Provenance<'_>,
 ) -> Result<Option<Figure>> {
-    let known = |cross: &Cross| {
+    let known = |cross: &Cross<'_>| {
         let mut cells = cross.cells.iter().flatten();
         cells.any(|cell| matches!(cell, CrossCell::Known { .. }))
     };
@@ -44,17 +47,23 @@ pub(super) fn figure(
             "The combinations of {details}, all other details at their default{tuned}: relative \
              difference of the final test error between AdaMix and the better of {names} in per \
              cent (the largest of the differences, the one that decides whether AdaMix is below \
-             each). Blue and negative: AdaMix is lower than each; orange and positive: it is not. \
+             each), below it its 95\u{202f}% Student interval. Blue and negative: AdaMix is lower \
+             than each; orange and positive: it is not; without colour: the interval holds 0. \
              Colours are full at {full}. \u{2020}: a run that is compared diverged and counts \
              with the mean image's error; \u{201c}not run\u{201d}: no seed has ended in all arms \
-             yet; a dot: not planned. Exploratory, means over few seeds; their intervals stand at each \
-             cell and in report.json.",
+             yet; a dot: not planned. Exploratory, means over few seeds.",
             "{details} 的组合，其余细节保持默认{tuned}：AdaMix 与其他方法（{names}）中较优者最终测试误差的相对\
-             差值（%），取各差值中最大者，它决定 AdaMix 是否低于每一种方法。蓝色、负值：AdaMix 低于每种\
-             方法；橙色、正值：并非如此。差值达到 {full} 时颜色最深。\u{2020}：所比较的运行中有发散的，按平均\
+             差值（%），取各差值中最大者，它决定 AdaMix 是否低于每一种方法；其下为 95\u{202f}% Student 置信区间。蓝色、负值：AdaMix 低于每种\
+             方法；橙色、正值：并非如此；无色：区间包含 0。差值达到 {full} 时颜色最深。\u{2020}：所比较的运行中有发散的，按平均\
              图像的误差计入；“未运行”：尚无随机种子在所有方法中都已结束；圆点：不在计划中。属探索性分析，为少数\
-             随机种子的均值；其置信区间见各格及 report.json。",
-            details = listed(&cross.labels),
+             随机种子的均值。",
+            details = listed(
+                &cross
+                    .details
+                    .iter()
+                    .map(|detail| detail.label.clone())
+                    .collect::<Vec<_>>()
+            ),
             tuned = match tuned {
                 true => text!(
                     ", the settings of each arm tuned in every combination",
@@ -63,7 +72,7 @@ pub(super) fn figure(
                 false => Text::default(),
             },
             names = listed(&names),
-            full = percent(FULL),
+            full = bound(FULL),
         ),
         description: description(&cross),
     };
@@ -72,7 +81,7 @@ pub(super) fn figure(
 }
 
 /// One a cell that has a result.
-fn series(cross: &Cross) -> Vec<Series> {
+fn series(cross: &Cross<'_>) -> Vec<Series> {
     let mut series = Vec::new();
     for (row, cells) in cross.rows.iter().zip(&cross.cells) {
         for (column_is, cell) in cross.columns.iter().zip(cells) {
@@ -85,12 +94,12 @@ fn series(cross: &Cross) -> Vec<Series> {
                 continue;
             };
             let readings = row.iter().chain([column_is]);
-            let place: Vec<&str> = readings.clone().map(String::as_str).collect();
+            let place: Vec<Text> = readings.clone().map(|it| it.meaning.head()).collect();
             let mut columns: Vec<Column> = cross
                 .details
                 .iter()
                 .zip(readings)
-                .map(|(detail, reading)| column(detail, [reading.as_str()]))
+                .map(|(detail, reading)| column(&detail.name, [reading.name.as_str()]))
                 .collect();
             columns.extend([
                 column("difference", [difference.point]),
@@ -99,7 +108,7 @@ fn series(cross: &Cross) -> Vec<Series> {
                 column("diverged", [*diverged]),
             ]);
             series.push(Series {
-                label: place.join(", ").into(),
+                label: in_a_row(&place),
                 arm: None,
                 columns,
                 runs: runs.clone(),
@@ -109,17 +118,19 @@ fn series(cross: &Cross) -> Vec<Series> {
     series
 }
 
-fn description(cross: &Cross) -> Text {
+fn description(cross: &Cross<'_>) -> Text {
     let known = cross.cells.iter().flatten().filter_map(|cell| match cell {
-        CrossCell::Known { difference, .. } => Some(difference.point),
+        CrossCell::Known { difference, .. } => Some(difference),
         _ => None,
     });
-    let known: Vec<f64> = known.collect();
+    let known: Vec<&Estimate> = known.collect();
+    let count = |is: fn(&Estimate) -> bool| known.iter().filter(|known| is(known)).count();
     let planned = cross.cells.iter().flatten();
     let planned = planned.filter(|cell| **cell != CrossCell::NotPlanned);
-    let span = known.iter().fold(None, |span, d| match span {
-        None => Some((*d, *d)),
-        Some((low, high)) => Some((f64::min(low, *d), f64::max(high, *d))),
+    let points = known.iter().map(|known| known.point);
+    let span = points.fold(None, |span, d| match span {
+        None => Some((d, d)),
+        Some((low, high)) => Some((f64::min(low, d), f64::max(high, d))),
     });
     let span = span.map_or_else(Text::default, |(low, high)| {
         text!(
@@ -130,18 +141,23 @@ fn description(cross: &Cross) -> Text {
     });
     text!(
         "Of {planned} planned combinations {known} have a result; AdaMix is lower than each in \
-         {lower}.{span}",
-        "计划的 {planned} 种组合中有 {known} 种已有结果；AdaMix 在其中 {lower} 种组合里低于每种方法。{span}",
+         {lower}, in {clear} of them with the whole interval.{span}",
+        "计划的 {planned} 种组合中有 {known} 种已有结果；AdaMix 在其中 {lower} 种组合里低于每种方法，{clear} 种的整个区间也在零以下。{span}",
         planned = planned.count(),
         known = known.len(),
-        lower = known.iter().filter(|d| **d < 0.0).count(),
+        lower = count(|known| known.point < 0.0),
+        clear = count(|known| known.high < 0.0),
         span,
     )
 }
 
-/// White at 0, full at [`FULL`].
-fn color(difference: f64) -> (RGBColor, f64) {
-    let share = (difference.abs() / FULL).min(1.0);
+/// White at 0 and where the interval holds it, full at [`FULL`].
+fn color(difference: f64, clear: bool) -> (RGBColor, f64) {
+    let share = if clear {
+        (difference.abs() / FULL).min(1.0)
+    } else {
+        0.0
+    };
     // The eye tells pale colours apart better.
     let share = share.sqrt();
     let RGBColor(r, g, b) = if difference < 0.0 { BELOW } else { ABOVE };
@@ -149,65 +165,62 @@ fn color(difference: f64) -> (RGBColor, f64) {
     (RGBColor(part(r), part(g), part(b)), share)
 }
 
-fn draw(name: &str, cross: &Cross, width: Width, provenance: &Provenance<'_>) -> Result<String> {
+fn draw(
+    name: &str,
+    cross: &Cross<'_>,
+    width: Width,
+    provenance: &Provenance<'_>,
+) -> Result<String> {
     let wide = width == Width::Wide;
-    let line = 18 * PX;
-    let row_height = if wide { 30 * PX } else { 28 * PX };
-    // Names of the rows' details, then the columns' detail and its readings.
-    let above = 2 * line + 8 * PX;
-    let height = above + row_height * cross.rows.len() as i32 + 6 * PX;
+    let row_height = if wide { 40 * PX } else { 52 * PX };
     let levels = cross.details.len().saturating_sub(1).max(1);
+    // On a narrow screen every name that can takes two lines.
+    let named = |reading: &Reading| lines(&reading.meaning.head(), if wide { 21 } else { 8 });
     let letters = |level: usize| {
-        let heading = cross.details.get(level).filter(|_| levels > level);
         let names = cross.rows.iter().filter_map(|row| row.get(level));
-        let longest = names.chain(heading).map(|name| name.chars().count()).max();
+        let lines = names.flat_map(|it| named(it));
+        let longest = lines.map(|line| line.en.chars().count()).max();
         longest.unwrap_or(0) as i32
     };
     let letter = if wide { 8 * PX } else { 7 * PX };
     let most = width.units() / 2 / levels as i32;
     let rooms: Vec<i32> = (0..levels)
-        .map(|level| ((letters(level) + 1) * letter).min(most))
+        .map(|level| ((letters(level) + 2) * letter).min(most))
         .collect();
     let left: i32 = rooms.iter().sum::<i32>() + 6 * PX;
     let most_wide = if wide { 110 * PX } else { 90 * PX };
     let columns = cross.columns.len().max(1) as i32;
     let column_width = ((width.units() - left - 6 * PX) / columns).min(most_wide);
+    // The names of the columns' readings; a reading's name tells its detail.
+    let most = usize::try_from(column_width / letter).unwrap_or(0);
+    let headings = cross.columns.iter();
+    let headings: Vec<Vec<Text>> = headings
+        .map(|reading| lines(&reading.meaning.head(), most))
+        .collect();
+    let rows = headings.iter().map(Vec::len).max().unwrap_or(0);
+    let above = LINE + CLOSE * (rows as i32 - 1) + 8 * PX;
+    let height = above + row_height * cross.rows.len() as i32 + 6 * PX;
 
     svg(name, width, height, |area| {
         let mut x = 4 * PX;
         for (level, room) in rooms.iter().enumerate() {
-            if let Some(detail) = cross.details.get(level).filter(|_| cross.details.len() > 1) {
-                label_in(
-                    area,
-                    &detail.as_str().into(),
-                    INK,
-                    (x, above - line / 2),
-                    HPos::Left,
-                )?;
-            }
             let mut last = None;
             for (i, row) in cross.rows.iter().enumerate() {
-                let outer = row.get(..=level);
+                let outer: Option<Vec<&str>> = row
+                    .get(..=level)
+                    .map(|outer| outer.iter().map(|it| it.name.as_str()).collect());
                 // A name stands once for all rows that share it.
                 if let Some(reading) = row.get(level).filter(|_| last != outer) {
                     let y = above + row_height * i as i32 + row_height / 2;
-                    label_in(area, &reading.as_str().into(), INK, (x, y), HPos::Left)?;
+                    stacked(area, &named(reading), INK, (x, y), HPos::Left)?;
                 }
                 last = outer;
             }
             x += room;
         }
-        let detail = cross.details.last().map_or("", String::as_str);
-        label_in(area, &detail.into(), INK, (left, line / 2), HPos::Left)?;
-        for (j, reading) in cross.columns.iter().enumerate() {
-            let at = left + column_width * j as i32 + column_width / 2;
-            label_in(
-                area,
-                &reading.as_str().into(),
-                INK,
-                (at, above - line / 2),
-                HPos::Center,
-            )?;
+        for (j, heading) in headings.iter().enumerate() {
+            let at = (left + column_width * j as i32 + column_width / 2, above / 2);
+            stacked(area, heading, INK, at, HPos::Center)?;
         }
         for (i, row) in cross.cells.iter().enumerate() {
             for (j, cell) in row.iter().enumerate() {
@@ -234,11 +247,12 @@ fn draw(name: &str, cross: &Cross, width: Width, provenance: &Provenance<'_>) ->
                         runs,
                     } => {
                         let difference = estimate.point;
-                        let (ground, share) = color(difference);
+                        let Estimate { low, high, .. } = *estimate;
+                        let (ground, share) = color(difference, low > 0.0 || high < 0.0);
                         let place = cross.rows.get(i).into_iter().flatten();
-                        let place: Vec<&str> = place
+                        let place: Vec<String> = place
                             .chain(cross.columns.get(j))
-                            .map(String::as_str)
+                            .map(|it| it.meaning.head().en)
                             .collect();
                         let lost = if *diverged { ";diverged" } else { "" };
                         let point = format!(
@@ -250,17 +264,33 @@ fn draw(name: &str, cross: &Cross, width: Width, provenance: &Provenance<'_>) ->
                         group(area, &[("point", &point), ("runs", &runs)], || {
                             area.draw(&Rectangle::new([from, to], ground.filled()))
                         })?;
+                        if share == 0.0 {
+                            let outline = INK.mix(0.35).stroke_width(3);
+                            area.draw(&Rectangle::new([from, to], outline))?;
+                        }
                         if *diverged {
                             let outline = INK.stroke_width(6);
                             area.draw(&Rectangle::new([from, to], outline))?;
                         }
-                        let ink = if share > 0.75 { WHITE } else { INK };
+                        let ink = if share > 0.85 { WHITE } else { INK };
                         let sign = if difference > 0.0 { "+" } else { "" };
                         let mark = if *diverged { "\u{2020}" } else { "" };
                         // A diverged run is hundreds of per cent off.
                         let decimals = usize::from(difference.abs() < 1.0);
-                        let number = format!("{sign}{}{mark}", fixed(100.0 * difference, decimals));
-                        area.draw_text(&number, &centered(ink), middle)?;
+                        let write = |value: f64| fixed(100.0 * value, decimals);
+                        let number = format!("{sign}{}{mark}", write(difference));
+                        let (low, high) = (Text::same(write(low)), Text::same(write(high)));
+                        let ends = match (estimate.low.is_finite(), wide) {
+                            (false, _) => vec![text!("no interval", "无区间")],
+                            (true, true) => vec![range(low, high)],
+                            (true, false) => vec![text!("{low} to", "{low} 至", low), high],
+                        };
+                        let (x, y) = middle;
+                        let top = y - CLOSE * ends.len() as i32 / 2;
+                        area.draw_text(&number, &centered(ink), (x, top))?;
+                        within(area, &format!("font-size=\"{SMALL}\""), || {
+                            stacked(area, &ends, ink, (x, y + CLOSE / 2), HPos::Center)
+                        })?;
                     }
                 }
             }

@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use plotters::style::text_anchor::HPos;
+use png::{ColorType, Encoder, EncodingError};
 
-use super::chart::{INK, LINE, PX, Width, label_in, room, svg};
+use super::chart::{INK, LINE, PX, Width, beside, label_in, room, svg};
 use super::svg::Tag;
 use super::{Figure, Series, Words, column};
 use crate::load::{Run, Study};
@@ -196,8 +197,8 @@ fn draw(name: &str, rows: &[GalleryRow], width: Width) -> Result<String> {
     svg(name, width, height * rows.len() as i32, |area| {
         for (i, row) in rows.iter().enumerate() {
             let top = height * i as i32;
-            let name = (left - 8 * PX, top + side / 2);
-            label_in(area, &row.label, INK, name, HPos::Right)?;
+            let name = (left - 8 * PX, top + LINE.max(side / 2));
+            beside(area, &row.label, INK, name, HPos::Right)?;
             for (j, picture) in row.pictures.iter().enumerate() {
                 let x = left + cell * j as i32;
                 area.draw(&Tag(format!(
@@ -227,12 +228,28 @@ fn source(run: &Run, pixels: &[u8], [rows, columns]: [usize; 2]) -> Result<Strin
         )));
     }
     let side = |n: usize| u32::try_from(n).map_err(|e| fault(e.to_string()));
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, side(columns)?, side(rows)?);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(pixels))
-        .map_err(|e| fault(e.to_string()))?;
+    let bytes = png(pixels, side(columns)?, side(rows)?).map_err(|e| fault(e.to_string()))?;
     Ok(format!("data:image/png;base64,{}", BASE64.encode(bytes)))
+}
+
+fn png(pixels: &[u8], columns: u32, rows: u32) -> std::result::Result<Vec<u8>, EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, columns, rows);
+    encoder.set_color(ColorType::Grayscale);
+    encoder.write_header()?.write_image_data(pixels)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Other bytes than these would be those of another compressor.
+    #[test]
+    fn a_picture_has_the_same_bytes_in_every_build() {
+        let pixels: Vec<u8> = (0..28 * 28_u32).map(|i| (i * i % 251) as u8).collect();
+        let bytes = png(&pixels, 28, 28).expect("a picture");
+        let expected = "5642f6037b7eb2fe6193bcab87e09ed7344a81db873b74912201a3656ed0bf5f";
+        assert_eq!(adamix_record::sha256_hex(&bytes), expected);
+    }
 }

@@ -3,18 +3,20 @@
 //! machine's bytes and operations a second make (Williams, Waterman & Patterson 2009).
 
 use adamix_record::{Ceilings, Cost, Text, UpdateCost, UpdateTimes, text};
+use minijinja::HtmlEscape;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::chart::{
-    INK, LINE, PX, Style, Width, group, ink, label, label_in, logarithmic_range, room, spread, svg,
-    ticks,
+    Area, Drawn, INK, LINE, PX, Style, Width, beside, group, height, ink, label, label_in,
+    logarithmic_range, rimmed, room, spread, svg, ticks,
 };
 use super::language::coded;
+use super::svg::Tag;
 use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::load::Study;
-use crate::number::{digits, in_a_row, interval, significant};
+use crate::number::{digits, in_a_row, interval, range, significant};
 use crate::statistics::{Estimate, mean_interval};
 use crate::tables::costs;
 
@@ -41,12 +43,9 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
             )
         })
         .collect();
-    let fastest = points
-        .iter()
-        .max_by(|a, b| a.bandwidth.point.total_cmp(&b.bandwidth.point));
-    let Some(fastest) = fastest else {
+    if points.is_empty() {
         return Ok(None);
-    };
+    }
     let environment = &cost.environment;
     let bandwidths: Vec<Text> = points
         .iter()
@@ -74,13 +73,13 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
             "每个标记为一种方法在 {machine} 上的更新：横轴为每读写一个字节的计数所得的算术运算次数，纵轴为实测的每秒运算\
              次数，取各次计时的均值，附 95\u{202f}% Student 置信区间。同一虚线上的更新每秒读写的字节数相同。{roof}",
             machine = environment.gpu.as_ref().unwrap_or(&environment.processor),
-            roof = roof(cost),
+            roof = roof(cost, &points),
         ),
         description: text!(
-            "Billions of bytes a second: {bandwidths}. The most is that of {label}.",
-            "每秒读写字节数（十亿）：{bandwidths}。最高的是 {label}。",
+            "{answer} Billions of bytes a second: {bandwidths}.",
+            "{answer}每秒读写字节数（十亿）：{bandwidths}。",
+            answer = answer(&points),
             bandwidths = in_a_row(&bandwidths),
-            label = &fastest.label,
         ),
     };
     let draw = |width| draw(name, &points, cost.ceilings, width);
@@ -89,8 +88,27 @@ pub(super) fn figure(name: &str, study: &Study, cost: &Cost) -> Result<Option<Fi
     Figure::new(name, words, series, draw).map(Some)
 }
 
+/// The answer to the title: from the least to the most.
+fn answer(points: &[Point]) -> Text {
+    let span = |of: fn(&Point) -> f64| {
+        let mut values: Vec<f64> = points.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(f64::NAN));
+        match ends.map(significant) {
+            [least, most] if least == most => least.into(),
+            [least, most] => range(least, most),
+        }
+    };
+    text!(
+        "{operations} billion operations and {bytes} billion bytes.",
+        "每秒 {operations} G 次运算、{bytes} GB。",
+        operations = span(|point| point.speed.point),
+        bytes = span(|point| point.bandwidth.point),
+    )
+}
+
 /// What the roof is, for the caption.
-fn roof(cost: &Cost) -> Text {
+fn roof(cost: &Cost, points: &[Point]) -> Text {
     let Some(ceilings) = cost.ceilings else {
         return text!(
             "The machine's own peaks were not measured with these costs, so no roof is drawn.",
@@ -115,16 +133,29 @@ fn roof(cost: &Cost) -> Text {
             ),
         ),
     };
+    let above = points.iter().filter(|point| {
+        let memory = ceilings.bytes_per_second / 1e9;
+        point.bandwidth.low > memory
+    });
+    let which = match (above.count(), points.len()) {
+        (0, _) => Text::default(),
+        (n, all) => text!(
+            " Marks above it ({n} of {all}) got part of their numbers from a cache, where the \
+             update before had left them; it does not bound these.",
+            "高于它的标记（{all} 个中有 {n} 个）的部分数据来自缓存，由上一次更新留下；对它们而言，屋顶线不是上界。",
+            n,
+            all,
+        ),
+    };
     text!(
-        "The solid line is the roof, what {what} reaches by itself: {bytes} GB/s and {operations} \
-         billion operations a second, {how}. A mark above it kept part of its numbers in a cache \
-         from one update to the next.",
-        "实线为屋顶线，即{what}自身所能达到的速度：每秒 {bytes} GB、每秒 {operations} G 次运算，{how}。高于屋顶线的标记，\
-         其部分数据在两次更新之间留在缓存中。",
+        "The solid line is the roof, what {what} reaches from memory: {bytes} GB/s, and at most \
+         {operations} billion operations a second, {how}.{which}",
+        "实线为屋顶线，即{what}从内存读写数据时所能达到的速度：每秒 {bytes} GB，至多每秒 {operations} G 次运算，{how}。{which}",
         what,
         bytes,
         operations,
-        how
+        how,
+        which
     )
 }
 
@@ -179,13 +210,48 @@ fn ceiling_series(ceilings: &Ceilings) -> Series {
     }
 }
 
+/// Writes the name of a slanting line, which needs this room, along its left
+/// end: above it or, where a mark lies there, below.
+fn along(
+    area: &Area,
+    name: &Text,
+    room: i32,
+    [(x, y), (to_x, to_y)]: [(i32, i32); 2],
+    marks: &[(i32, i32)],
+) -> Drawn {
+    let (across, down) = (f64::from(to_x - x), f64::from(to_y - y));
+    let taken = marks.iter().any(|(u, v)| {
+        let (u, v) = (f64::from(u - x), f64::from(v - y));
+        let length = across.hypot(down);
+        let (ahead, above) = (u * across + v * down, u * down - v * across);
+        (0.0..f64::from(room + 8 * PX)).contains(&(ahead / length))
+            && (f64::from(-6 * PX)..f64::from(24 * PX)).contains(&(above / length))
+    });
+    // Below, it begins further on, so that it keeps off the axis.
+    let (ahead, below) = if taken { (40, 16) } else { (14, -6) };
+    area.draw(&Tag(format!(
+        "<text transform=\"translate({x} {y}) rotate({:.2})\" x=\"{}\" y=\"{}\" \
+         fill=\"#1b1b1b\">{}</text>",
+        down.atan2(across).to_degrees(),
+        ahead * PX,
+        below * PX,
+        HtmlEscape(&coded(name)),
+    )))
+}
+
+/// With a unit that both languages write.
+fn billions(estimate: &Estimate, unit: &str) -> String {
+    let write = |value| format!("{}\u{202f}{unit}", significant(value));
+    interval(estimate, write).en
+}
+
 fn draw(name: &str, points: &[Point], ceilings: Option<Ceilings>, width: Width) -> Result<String> {
     let wide = width == Width::Wide;
-    let rows = LINE * points.len() as i32;
     let (above, inside) = if wide {
+        let rows: i32 = points.iter().map(|point| height(&point.label)).sum();
         (30 * PX, rows.max(300 * PX))
     } else {
-        (rows + 34 * PX, 250 * PX)
+        (LINE * points.len() as i32 + 34 * PX, 250 * PX)
     };
     let below = 42 * PX;
     let ends = points
@@ -234,42 +300,61 @@ fn draw(name: &str, points: &[Point], ceilings: Option<Ceilings>, width: Width) 
         let title = text!("billion operations a second", "每秒运算次数（十亿）");
         area.draw_text(&coded(&title), &ink(INK), (4 * PX, above - 26 * PX))?;
         let at = |x: f64, y: f64| chart.plotting_area().map_coordinate(&(x, y));
-        // Lines of equal bytes a second.
-        let bandwidths = up.start / across.end..up.end / across.start;
-        for bandwidth in ticks(&bandwidths, 6) {
-            let from = across.start.max(up.start / bandwidth);
-            let to = across.end.min(up.end / bandwidth);
-            if from * 1.05 >= to {
-                continue;
-            }
-            let ends = vec![at(from, bandwidth * from), at(to, bandwidth * to)];
-            let (x, y) = ends[0];
-            let amount = digits(bandwidth, 3);
-            let name = text!("{amount} GB/s", "{amount} GB/s", amount);
-            // A corner too small for the line's name.
-            if x + 22 * PX + room([&name].into_iter(), width) > at(across.end, up.start).0 {
-                continue;
-            }
-            Style::GUIDE.line(area, ends)?;
-            // Below the line, where it enters the frame.
-            let foot = at(across.start, up.start).1;
-            let place = (x + 22 * PX, y.min(foot - LINE / 2));
-            label_in(area, &name, INK, place, HPos::Left)?;
-        }
-        let ridge = ceilings.map(|c| c.operations_per_second / c.bytes_per_second);
-        let corner = ridge.filter(|ridge| across.contains(ridge));
-        let corners = [Some(across.start), corner, Some(across.end)];
-        let line = corners.into_iter().flatten();
-        let line: Vec<_> = line.filter_map(|x| Some(at(x, roof(x)?))).collect();
-        if !line.is_empty() {
-            area.draw(&PathElement::new(line, INK.stroke_width(8)))?;
-        }
         let places: Vec<(i32, i32)> = points
             .iter()
             .map(|p| at(p.intensity, p.speed.point))
             .collect();
-        let heights: Vec<i32> = places.iter().map(|(_, y)| *y).collect();
-        let placed = spread(&heights, above + inside);
+        // The part of a line of equal bytes a second that lies in the frame.
+        let ends = |bandwidth: f64| {
+            let from = across.start.max(up.start / bandwidth);
+            let to = across.end.min(up.end / bandwidth);
+            [at(from, bandwidth * from), at(to, bandwidth * to)]
+        };
+        let memory = ceilings.map(|c| c.bytes_per_second / 1e9);
+        let bandwidths = up.start / across.end..up.end / across.start;
+        for bandwidth in ticks(&bandwidths, 6) {
+            let amount = digits(bandwidth, 3);
+            let name = text!("{amount} GB/s", "{amount} GB/s", amount);
+            let ends = ends(bandwidth);
+            let [(x, y), (to_x, to_y)] = ends.map(|(x, y)| (f64::from(x), f64::from(y)));
+            // A corner too small for the line's name, or its name on the roof's.
+            let needed = room([&name].into_iter(), width) + 14 * PX;
+            let long = (to_x - x).hypot(to_y - y) > f64::from(needed);
+            let near = memory.is_some_and(|memory| (0.8..1.25).contains(&(bandwidth / memory)));
+            if to_x > x && long && !near {
+                Style::GUIDE.line(area, ends.to_vec())?;
+                along(area, &name, needed, ends, &places)?;
+            }
+        }
+        if let Some(ceilings) = ceilings {
+            let ridge = ceilings.operations_per_second / ceilings.bytes_per_second;
+            let corner = Some(ridge).filter(|ridge| across.contains(ridge));
+            let corners = [Some(across.start), corner, Some(across.end)];
+            let line = corners.into_iter().flatten();
+            let line: Vec<_> = line.filter_map(|x| Some(at(x, roof(x)?))).collect();
+            if let ([from, to, ..], true) = (line.as_slice(), ridge > across.start) {
+                let amount = significant(ceilings.bytes_per_second / 1e9);
+                let name = text!("memory, {amount} GB/s", "内存，{amount} GB/s", amount);
+                let needed = room([&name].into_iter(), width) + 14 * PX;
+                along(area, &name, needed, [*from, *to], &places)?;
+            }
+            area.draw(&PathElement::new(line, INK.stroke_width(8)))?;
+            let most = ceilings.operations_per_second / 1e9;
+            if ridge < across.end {
+                let amount = significant(most);
+                let name = text!(
+                    "{amount} billion operations a second",
+                    "每秒 {amount} G 次运算",
+                    amount
+                );
+                let (x, y) = at(across.end, most);
+                let place = (x - 4 * PX, y - 10 * PX);
+                rimmed(area, || label_in(area, &name, INK, place, HPos::Right))?;
+            }
+        }
+        let names = points.iter().map(|point| height(&point.label));
+        let wanted: Vec<(i32, i32)> = places.iter().map(|(_, y)| *y).zip(names).collect();
+        let placed = spread(&wanted, above + inside);
         let edge = at(across.end, up.start).0;
         for (i, point) in points.iter().enumerate() {
             let (x, y) = places[i];
@@ -279,21 +364,21 @@ fn draw(name: &str, points: &[Point], ceilings: Option<Ceilings>, width: Width) 
                         .map(|end| at(point.intensity, end.clamp(up.start, up.end)));
                     area.draw(&PathElement::new(ends, point.style.color.stroke_width(8)))?;
                 }
-                let (label_at, key) = (placed[i], LINE * i as i32 + 12 * PX);
-                let label_at = if wide {
-                    let lead = [(x + 8 * PX, y), (edge + 4 * PX, label_at)];
+                if wide {
+                    let lead = [(x + 8 * PX, y), (edge + 4 * PX, placed[i])];
                     area.draw(&PathElement::new(lead, INK.mix(0.3).stroke_width(3)))?;
-                    (edge + 8 * PX, label_at)
+                    let at = (edge + 8 * PX, placed[i]);
+                    beside(area, &point.label, point.style.color, at, HPos::Left)?;
                 } else {
+                    let key = LINE * i as i32 + 12 * PX;
                     point.style.mark(area, (14 * PX, key), 4 * PX, 1.0)?;
-                    (26 * PX, key)
-                };
-                label(area, &point.label, point.style, label_at, HPos::Left)?;
+                    label(area, &point.label, point.style, (26 * PX, key), HPos::Left)?;
+                }
                 let said = format!(
                     "operations a byte={};operations a second={};bytes a second={};source=cost.json",
                     significant(point.intensity),
-                    billions(&point.speed),
-                    billions(&point.bandwidth),
+                    billions(&point.speed, "G"),
+                    billions(&point.bandwidth, "GB"),
                 );
                 group(area, &[("point", &said)], || {
                     point.style.mark(area, (x, y), 5 * PX, 1.0)
@@ -302,8 +387,4 @@ fn draw(name: &str, points: &[Point], ceilings: Option<Ceilings>, width: Width) 
         }
         Ok(())
     })
-}
-
-fn billions(estimate: &Estimate) -> String {
-    interval(estimate, |value| format!("{}e9", significant(value))).en
 }

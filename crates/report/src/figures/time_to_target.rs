@@ -5,7 +5,7 @@ use adamix_record::{RunId, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{INK, PX, Style, Width, group, ink, label, label_in, room, svg};
+use super::chart::{INK, PX, Style, Width, beside, group, ink, label, label_in, room, svg};
 use super::language::coded;
 use super::{Figure, Series, Words, column};
 use crate::Result;
@@ -56,19 +56,19 @@ pub(super) fn figure(
     let coverage = coverage.fold(1.0, f64::min);
     let words = Words {
         title: text!(
-            "How soon does each arm reach the target error?",
-            "各方法多快达到目标误差？"
+            "Performance profiles: how soon does each arm reach the target error?",
+            "性能剖面：各方法多快达到目标误差？"
         ),
         caption: text!(
             "The target is a test error of {target}, the final median error of the arm \
-             where it is highest ({worst}){standing}. Each strip, from 0 at its foot to all at its top, shows the share of the \
-             arm's seeds that have reached it by each epoch; shaded, Wilson's 95\u{202f}% interval \
-             of that share. The mark below is the median epoch, the bar its interval between two \
+             where it is highest ({worst}){standing}. Each strip is the arm's performance profile over epochs: the share of \
+             its seeds, from 0 to 1, that have reached the target by each epoch; shaded, Wilson's \
+             95\u{202f}% interval of that share. The mark below is the median epoch, the bar its interval between two \
              of the times, whatever their distribution; here it holds the median with a chance of \
              at least {coverage}. A run that never gets there is censored: it stays in the share, \
              and a bar that ends in an arrow goes on beyond the last epoch.",
-            "目标为测试误差 {target}，即最终误差中位数最高的方法（{worst}）的该中位数{standing}。每个条带自底部（0）至顶部（全部），\
-             表示到各轮为止已达目标的随机种子所占比例；阴影为该比例的 Wilson 95\u{202f}% 置信区间。下方标记为\
+            "目标为测试误差 {target}，即最终误差中位数最高的方法（{worst}）的该中位数{standing}。每个条带为该方法随轮数的性能剖面，\
+             即到各轮为止已达目标的随机种子所占比例（0 至 1）；阴影为该比例的 Wilson 95\u{202f}% 置信区间。下方标记为\
              轮数的中位数，横条为其区间，取自两个次序统计量，与分布无关；此处以至少 {coverage} 的概率包含中位数。\
              始终未达目标的运行按删失处理：仍计入比例的分母；末端为箭头的横条延伸到最后一轮之后。",
             target = crate::number::error(target),
@@ -76,9 +76,9 @@ pub(super) fn figure(
             standing = standing(study),
             coverage = bound(coverage),
         ),
-        description: description(&rows, study.epochs(), &bound(coverage)),
+        description: description(&rows, target, study.epochs(), &bound(coverage)),
     };
-    let draw = |width| draw(name, &rows, study.epochs(), width, provenance);
+    let draw = |width| draw(name, &rows, target, study.epochs(), width, provenance);
     let series = rows.iter().flat_map(series).collect();
     Figure::new(name, words, series, draw).map(Some)
 }
@@ -141,7 +141,7 @@ fn median(row: &Row, epochs: u64) -> Text {
     text!("{median} ({ends})", "{median}（{ends}）", median, ends)
 }
 
-fn description(rows: &[Row], epochs: u64, coverage: &str) -> Text {
+fn description(rows: &[Row], target: f64, epochs: u64, coverage: &str) -> Text {
     let medians: Vec<Text> = rows
         .iter()
         .map(|row| {
@@ -172,8 +172,10 @@ fn description(rows: &[Row], epochs: u64, coverage: &str) -> Text {
         ),
     };
     text!(
-        "Median epochs to the target, with {coverage} intervals: {medians}.{late}",
-        "达到目标所需轮数的中位数，附 {coverage} 区间：{medians}。{late}",
+        "Performance profiles at a test error of {target}. Median epochs to it, with {coverage} \
+         intervals: {medians}.{late}",
+        "测试误差 {target} 处的性能剖面。达到该误差所需轮数的中位数，附 {coverage} 区间：{medians}。{late}",
+        target = crate::number::error(target),
         coverage,
         medians = in_a_row(&medians),
         late,
@@ -183,17 +185,18 @@ fn description(rows: &[Row], epochs: u64, coverage: &str) -> Text {
 fn draw(
     name: &str,
     rows: &[Row],
+    target: f64,
     epochs: u64,
     width: Width,
     provenance: &Provenance<'_>,
 ) -> Result<String> {
     let wide = width == Width::Wide;
     let height = PX * rows.len() as i32 * if wide { 74 } else { 92 };
-    let (above, below) = (8 * PX, 42 * PX);
+    let (above, below) = (32 * PX, 42 * PX);
     svg(name, width, above + height + below, |area| {
         let names = rows.iter().map(|row| &row.label);
         let left = if wide {
-            room(names, width) + 16 * PX
+            room(names, width) + 28 * PX
         } else {
             14 * PX
         };
@@ -215,6 +218,12 @@ fn draw(
             .x_label_formatter(&|value| significant(*value))
             .x_desc(coded(&text!("epoch", "轮")))
             .draw()?;
+        let scale = text!(
+            "share of seeds with a test error of {target} or less",
+            "测试误差不高于 {target} 的随机种子所占比例",
+            target = crate::number::error(target),
+        );
+        area.draw_text(&coded(&scale), &ink(INK), (4 * PX, 4 * PX))?;
         let at = |epoch: f64, row: f64| chart.plotting_area().map_coordinate(&(epoch, row));
         let (top, foot, bar) = if wide {
             (0.1, 0.64, 0.84)
@@ -228,9 +237,11 @@ fn draw(
             group(area, &[("arm", &row.arm)], || {
                 let color = row.style.color;
                 let rule = INK.mix(0.35).stroke_width(3);
-                for share in [0.0, 1.0] {
+                for (share, name) in [(0.0, "0"), (1.0, "1")] {
                     let ends = [at(0.0, share_at(share)), at(last, share_at(share))];
                     area.draw(&PathElement::new(ends, rule))?;
+                    let (x, y) = ends[0];
+                    label_in(area, &name.into(), INK, (x - 4 * PX, y), HPos::Right)?;
                 }
                 let step = |value: &dyn Fn(&Estimate) -> f64| {
                     let mut points = Vec::new();
@@ -251,23 +262,13 @@ fn draw(
                 area.draw(&Polygon::new(band, color.mix(0.16)))?;
                 row.style.line(area, step(&|share| share.point))?;
 
-                let name_at = if wide {
-                    at(0.0, share_at(0.5))
+                let (x, y) = at(0.0, if wide { share_at(0.5) } else { row_at(0.13) });
+                if wide {
+                    let at = (x - 24 * PX, y);
+                    beside(area, &row.label, color, at, HPos::Right)?;
                 } else {
-                    at(0.0, row_at(0.13))
-                };
-                let (aside, side) = if wide {
-                    (-12 * PX, HPos::Right)
-                } else {
-                    (2 * PX, HPos::Left)
-                };
-                label(
-                    area,
-                    &row.label,
-                    row.style,
-                    (name_at.0 + aside, name_at.1),
-                    side,
-                )?;
+                    label(area, &row.label, row.style, (x + 2 * PX, y), HPos::Left)?;
+                }
                 let there = row.survival.n - row.survival.censored;
                 let n = row.survival.n;
                 let (x, y) = at(last, share_at(there as f64 / n as f64));

@@ -6,7 +6,7 @@ use super::chart::{Curve, Style, data, over, series};
 use super::{Figure, Words};
 use crate::Result;
 use crate::load::{Study, TuningRuns};
-use crate::number::{self, ARM, count, one_by_one};
+use crate::number::{self, ARM, count, one_by_one, percent, range};
 use crate::provenance::Provenance;
 use crate::statistics::{BestOf, best_of};
 
@@ -99,6 +99,38 @@ fn description(priced: &[(&TuningRuns, Vec<BestOf>)]) -> Text {
             ))
         })
         .collect();
-    let prices = one_by_one(&prices);
-    text!("To expect: {prices}.", "期望值：{prices}。", prices)
+    text!(
+        "{answer}To expect: {prices}.",
+        "{answer}期望值：{prices}。",
+        answer = answer(priced),
+        prices = one_by_one(&prices),
+    )
+}
+
+/// The answer to the title: what all candidates buy, and what half of them do.
+fn answer(priced: &[(&TuningRuns, Vec<BestOf>)]) -> Text {
+    let lowest = |prices: &[BestOf]| prices.last().map(|price| price.mean);
+    let ends = priced.iter().filter_map(|(_, prices)| lowest(prices));
+    let mut ends: Vec<f64> = ends.collect();
+    ends.sort_by(f64::total_cmp);
+    let halves = priced.iter().filter_map(|(_, prices)| {
+        let half = prices.get(prices.len().div_ceil(2).checked_sub(1)?)?;
+        Some(half.mean / lowest(prices)? - 1.0)
+    });
+    let most = halves.fold(0.0, f64::max);
+    let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
+        return Text::default();
+    };
+    let [first, last] = [first, last].map(|error| number::error(*error));
+    let error = match first == last {
+        true => first.into(),
+        false => range(first, last),
+    };
+    text!(
+        "All candidates of an arm buy an error of {error}, and half of them an expected one at \
+         most {most} above it. ",
+        "试完一种方法的全部候选设置，误差为 {error}；只试一半，期望误差至多高出 {most}。",
+        error,
+        most = percent(most),
+    )
 }

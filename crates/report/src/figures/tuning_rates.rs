@@ -6,13 +6,14 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::chart::{
-    Area, Drawn, INK, PX, Style, Width, group, ink, label, logarithmic_range, svg, ticks,
+    Area, Drawn, INK, LINE, PX, Style, Width, group, ink, label, label_in, logarithmic_range, svg,
+    ticks,
 };
 use super::language::coded;
 use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::load::Study;
-use crate::number::{self, EPOCH, count, digits, in_a_row, listed};
+use crate::number::{self, EPOCH, SEED, count, digits, in_a_row, listed};
 use crate::provenance::Provenance;
 use crate::tuning::{Tried, error_after, first_rung, meaning_of_rate};
 
@@ -87,6 +88,8 @@ pub(super) fn figure(
             arms = listed(arms),
         ),
     };
+    let tuning = study.protocol.tuning.as_ref();
+    let seeds = tuning.map_or(0, |tuning| tuning.seeds.len());
     let words = Words {
         title: text!(
             "Which learning rate is best for each arm?",
@@ -94,14 +97,22 @@ pub(super) fn figure(
         ),
         caption: text!(
             "Validation error of every candidate against its learning rate, both on logarithmic \
-             scales, mean over the tuning seeds. Solid marks: all epochs done; open marks: not \
+             scales, mean over {seeds}, by which candidates are ranked{few}. Solid marks: all epochs done; open marks: not \
              kept, drawn at the error where it stopped, after fewer epochs; crosses at the top: \
-             diverged. The line joins the lowest at each learning rate over the other settings, all \
+             diverged, with their number where several coincide. The line joins the lowest at each learning rate over the other settings, all \
              after {epochs}, the most that every candidate was given; a ring marks the candidate \
              that was chosen.{meaning}{without}",
-            "每组候选设置的验证误差与学习率，均为对数刻度，取各调优种子的均值。实心标记：全部轮数已完成；空心标记：\
-             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散。折线连接每个学习率下、其余设置取遍后的最低值，一律取 \
+            "每组候选设置的验证误差与学习率，均为对数刻度，取 {seeds}的均值，候选设置即按此排序{few}。实心标记：全部轮数已完成；空心标记：\
+             未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散，几组重合时注明组数。折线连接每个学习率下、其余设置取遍后的最低值，一律取 \
              {epochs}之后的误差，即每组候选设置都训练到的轮数；圆圈标出选定的候选设置。{meaning}{without}",
+            seeds = count(seeds, SEED),
+            few = match seeds {
+                0..4 => text!(
+                    "; so few give no interval that tells them apart, so none is drawn",
+                    "；种子过少，区间不足以区分它们，故不画"
+                ),
+                _ => Text::default(),
+            },
             epochs = count(first_rung(study).unwrap_or(0) as usize, EPOCH),
             meaning = meaning_of_rate(study),
             without,
@@ -161,6 +172,17 @@ fn lowest(panel: &Panel) -> Vec<(f64, f64)> {
     lowest
 }
 
+/// The learning rates at which several candidates diverged, with their number.
+fn diverged(panel: &Panel) -> Vec<(f64, usize)> {
+    let diverged = panel.candidates.iter();
+    let diverged = diverged.filter(|(_, tried)| matches!(tried, Tried::Diverged));
+    let mut rates: Vec<f64> = diverged.map(|(rate, _)| *rate).collect();
+    rates.sort_by(f64::total_cmp);
+    let alike = rates.chunk_by(|a, b| a == b);
+    let several = alike.filter(|rates| rates.len() > 1);
+    several.map(|rates| (rates[0], rates.len())).collect()
+}
+
 fn description(panels: &[Panel]) -> Text {
     let chosen: Vec<Text> = panels
         .iter()
@@ -170,7 +192,7 @@ fn description(panels: &[Panel]) -> Text {
                 "{label} at {rate} ({error})",
                 "{label} 取 {rate}（{error}）",
                 label = &panel.label,
-                rate = number::exact(*rate),
+                rate = number::setting(*rate),
                 error = number::error(tried.error()?),
             ))
         })
@@ -185,18 +207,52 @@ fn description(panels: &[Panel]) -> Text {
     }
 }
 
+/// Ticks of the axis of learning rates: those of grids, from the highest down,
+/// so far apart that their names fit; round ones where some are drawn.
+fn rate_ticks(panels: &[Panel], range: &std::ops::Range<f64>) -> Vec<f64> {
+    if panels.iter().any(|panel| !panel.grid) {
+        return ticks(range, 7);
+    }
+    let rates = panels.iter().flat_map(|panel| &panel.candidates);
+    let rates = rates.map(|(rate, _)| *rate);
+    let mut rates: Vec<f64> = rates.filter(|rate| range.contains(rate)).collect();
+    rates.sort_by(|a, b| b.total_cmp(a));
+    let apart = (range.end / range.start).powf(1.0 / 8.0);
+    let mut ticks: Vec<f64> = Vec::new();
+    for rate in rates {
+        if ticks.last().is_none_or(|last| last / rate >= apart) {
+            ticks.push(rate);
+        }
+    }
+    ticks
+}
+
 fn draw(name: &str, panels: &[Panel], width: Width, provenance: &Provenance<'_>) -> Result<String> {
     let columns = if width == Width::Wide { 2 } else { 1 };
     let rows = panels.len().div_ceil(columns);
-    let height = 240 * PX;
+    let height = 258 * PX;
     let all = || panels.iter().flat_map(|panel| &panel.candidates);
     let errors = logarithmic_range(all().filter_map(|(_, tried)| tried.error()));
+    // Those that diverged stand above all others.
+    let room = match all().any(|(_, tried)| *tried == Tried::Diverged) {
+        true => (errors.end / errors.start).powf(0.12),
+        false => 1.0,
+    };
+    let errors = errors.start..errors.end * room;
     let rates = logarithmic_range(all().map(|(rate, _)| *rate));
+    let rate_ticks = rate_ticks(panels, &rates);
     svg(name, width, height * rows as i32, |area| {
         let areas = area.split_evenly((rows, columns));
         for (panel, place) in panels.iter().zip(&areas) {
             group(area, &[("arm", &panel.arm)], || {
-                draw_panel(area, place, panel, [&rates, &errors], provenance)
+                draw_panel(
+                    area,
+                    place,
+                    panel,
+                    [&rates, &errors],
+                    &rate_ticks,
+                    provenance,
+                )
             })?;
         }
         Ok(())
@@ -208,12 +264,16 @@ fn draw_panel(
     place: &Area,
     panel: &Panel,
     [rates, errors]: [&std::ops::Range<f64>; 2],
+    rate_ticks: &[f64],
     provenance: &Provenance<'_>,
 ) -> Drawn {
-    let x = rates.clone().log_scale().with_key_points(ticks(rates, 5));
+    let x = rates
+        .clone()
+        .log_scale()
+        .with_key_points(rate_ticks.to_vec());
     let y = errors.clone().log_scale().with_key_points(ticks(errors, 6));
     let mut chart = ChartBuilder::on(place)
-        .margin_top(30 * PX)
+        .margin_top(30 * PX + LINE)
         .margin_right(14 * PX)
         .x_label_area_size(42 * PX)
         .y_label_area_size(52 * PX)
@@ -234,8 +294,11 @@ fn draw_panel(
         chart.plotting_area().map_coordinate(&(rate, error))
     };
     let (left, top) = at(rates.start, errors.end);
-    let title = (left, top - 16 * PX);
-    label(area, &panel.label, panel.style, title, HPos::Left)?;
+    let name = (left, top - 16 * PX - LINE);
+    label(area, &panel.label, panel.style, name, HPos::Left)?;
+    let title = text!("validation error", "验证误差");
+    let corner = (left - 48 * PX, top - 16 * PX);
+    label_in(area, &title, INK, corner, HPos::Left)?;
     let lowest = lowest(panel).into_iter();
     let line = lowest.map(|(rate, error)| at(rate, error));
     panel.style.line(area, line.collect())?;
@@ -243,7 +306,7 @@ fn draw_panel(
         let radius = 5 * PX;
         let runs = panel.runs.get(index).into_iter().flatten();
         let runs = provenance.places(runs);
-        let rate_is = format!("learning rate={}", number::exact(*rate));
+        let rate_is = format!("learning rate={}", number::setting(*rate));
         let point = |error: f64| format!("{rate_is};validation error={}", number::error(error));
         match tried {
             Tried::Completed(error) => {
@@ -275,6 +338,17 @@ fn draw_panel(
             let ring = INK.stroke_width(6);
             area.draw(&Circle::new(at(*rate, error), 10 * PX, ring))?;
         }
+    }
+    for (rate, count) in diverged(panel) {
+        let (x, y) = at(rate, errors.end);
+        let name = format!("\u{d7}{count}").into();
+        label(
+            area,
+            &name,
+            panel.style,
+            (x + 6 * PX, y + 8 * PX),
+            HPos::Left,
+        )?;
     }
     Ok(())
 }

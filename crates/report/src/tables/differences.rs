@@ -113,10 +113,15 @@ pub(crate) fn differences(
         of_protocol(stem, &study.protocol),
         text!(
             "{measure} of {ours} minus that of the other arm, seed by seed, relative to the other \
-             arm's mean; below 0 AdaMix is lower. No p value is given below {tested} seeds, where \
+             arm's mean; below 0 AdaMix is lower. Beside the Student intervals stand two by \
+             resampling (bootstrap-t, BCa), the p values of two tests of no difference (sign-flip, \
+             Wilcoxon), and the chance that a run of AdaMix ends below one of the other arm; more \
+             under Method. No p value is given below {tested} seeds, where \
              none can fall below 0.05, and no number of seeds to decide below {planned}.",
             "{ours} 的{measure}减去另一方法的，按随机种子逐一配对，相对于另一方法的均值；小于 0 表示 \
-             AdaMix 更低。随机种子不足 {tested} 个时不给出 p 值（此时 p 值不可能低于 0.05），不足 {planned} \
+             AdaMix 更低。除 Student 置信区间外，另列两种重抽样置信区间（bootstrap-t、BCa）、两种无差异检验的 p 值\
+             （符号翻转、Wilcoxon），以及 AdaMix 的一次运行低于另一方法一次运行的概率；详见“统计方法”。\
+             随机种子不足 {tested} 个时不给出 p 值（此时 p 值不可能低于 0.05），不足 {planned} \
              个时不给出判定所需种子数。",
             measure,
             ours = ours.label(),

@@ -1,9 +1,7 @@
 use adamix_record::{Claim, Role, RunId, Statistic, Text, text};
 
 use super::differences::FEWEST_TO_TEST;
-use super::{
-    Cell, Column, Table, differences, disagreements, final_errors, tuning, words,
-};
+use super::{Cell, Column, Table, differences, disagreements, final_errors, tuning, words};
 use crate::findings::{Finding, findings};
 use crate::load::{ArmRuns, Experiment, Study};
 use crate::number::{SEED, count, p_value};
@@ -70,14 +68,15 @@ pub(crate) fn ledger(experiment: &Experiment, changes: &[Change<'_>]) -> Table {
     for (i, change) in changes.iter().enumerate() {
         let detail = &experiment.plan.details[change.detail];
         let reading = &detail.readings[change.reading];
-        let name = &reading.name;
+        let name = reading.meaning.head();
+        let meaning = Some(&reading.meaning).filter(|meaning| **meaning != name);
         let mut row: Vec<Cell> = vec![
             (&detail.label).into(),
             Cell {
-                below: vec![reading.meaning.clone()],
+                below: meaning.into_iter().cloned().collect(),
                 ..match change.study.is_tuned() {
                     true => text!("{name}, tuned", "{name}，调优", name).into(),
-                    false => name.as_str().into(),
+                    false => name.into(),
                 }
             },
         ];
@@ -123,8 +122,8 @@ pub(crate) fn cross(experiment: &Experiment) -> Option<(Table, Vec<Table>)> {
     for study in studies {
         let readings = details.iter().map(|place| {
             let name = reading(experiment, study, *place)?;
-            let name = &experiment.plan.details[*place].readings[name].name;
-            Some(name.as_str().into())
+            let reading = &experiment.plan.details[*place].readings[name];
+            Some(reading.meaning.head().into())
         });
         let mut row: Vec<Cell> = readings.map(Cell::or_nothing).collect();
         row.push(match study.is_tuned() {
@@ -156,10 +155,9 @@ fn defaults(experiment: &Experiment) -> Cell {
     let first = experiment.plan.details.iter().filter_map(|detail| {
         let reading = detail.readings.first()?;
         Some(text!(
-            "{detail} {name}: {source}",
-            "{detail} {name}：{source}",
-            detail = &detail.label,
-            name = &reading.name,
+            "{name}: {source}",
+            "{name}：{source}",
+            name = reading.meaning.head(),
             source = &reading.source,
         ))
     });

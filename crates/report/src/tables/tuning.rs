@@ -3,7 +3,7 @@ use adamix_record::{Axis, Text, Tuning, text};
 use super::{Cell, Table, arm_column, numbers, of_protocol, words};
 use crate::load::{Study, TuningRuns};
 use crate::number::{
-    CANDIDATE, EPOCH, count, error, exact, grouped, in_a_row, listed, one_by_one, range,
+    CANDIDATE, EPOCH, count, error, grouped, in_a_row, listed, one_by_one, range, setting,
 };
 use crate::tuning::{axis_name, meaning_of_rate, progress};
 
@@ -33,7 +33,7 @@ pub(crate) fn tuning(study: &Study) -> Option<Table> {
             let axes = arm.tuned.axes.iter().zip(&candidate.values);
             let values: Vec<Text> = axes
                 .map(|(axis, value)| {
-                    let (name, value) = (axis_name(axis), exact(*value));
+                    let (name, value) = (axis_name(axis), setting(*value));
                     text!("{name} {value}", "{name} {value}", name, value)
                 })
                 .collect();
@@ -97,7 +97,7 @@ fn searched(axes: &[Axis]) -> Text {
     let axes: Vec<Text> = axes
         .iter()
         .map(|axis| {
-            let values: Vec<Text> = axis.values.iter().map(|v| exact(*v).into()).collect();
+            let values: Vec<Text> = axis.values.iter().map(|v| setting(*v).into()).collect();
             let values = match values.as_slice() {
                 [first, .., last] if !axis.grid => {
                     let range = range(first, last);

@@ -198,6 +198,9 @@ fn the_language_is_switched_in_the_page_and_by_the_address() {
         return;
     };
     assert_eq!(browser.text("document.documentElement.lang"), "zh-Hans");
+    let [title, heading] = ["document.title", "document.querySelector('h1').innerText"];
+    let chinese = browser.text(title);
+    assert_eq!(chinese, browser.text(heading));
     let controls = "document.querySelector('.controls').innerText";
     let chinese = browser.text(controls);
     assert!(
@@ -206,6 +209,9 @@ fn the_language_is_switched_in_the_page_and_by_the_address() {
     );
     browser.value(&format!("{}.click()", button("English")));
     assert_eq!(browser.text("document.documentElement.lang"), "en");
+    let english = browser.text(title);
+    assert_eq!(english, browser.text(heading));
+    assert_ne!(english, chinese);
     assert_eq!(browser.text("location.search"), "");
     let english = browser.text(controls);
     assert!(
@@ -262,6 +268,10 @@ fn the_runs_behind_a_cell_open_by_key_and_close() {
     assert_eq!(browser.value("document.querySelector('dialog').open"), true);
     let text = browser.text("document.querySelector('dialog').innerText");
     assert!(text.contains("Runs behind these numbers: "), "{text}");
+    // What they share is seen at once.
+    for part in ["0123abc", "CPU", "c0ffee", "settings in common"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     browser.value("document.querySelector('dialog details').open = true");
     let text = browser.text(
         "(async () => { await new Promise(r => setTimeout(r, 200)); \
@@ -271,6 +281,84 @@ fn the_runs_behind_a_cell_open_by_key_and_close() {
         assert!(text.contains(part), "{part}: {text}");
     }
     browser.press("Escape");
+    assert_eq!(
+        browser.value("document.querySelector('dialog').open"),
+        false
+    );
+    assert_eq!(browser.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_behind_a_number_but_no_run_opens_by_key() {
+    let Some((mut browser, _)) = open(&MadeUp::new(10, 4.3), "one", "") else {
+        return;
+    };
+    let dead = "[...document.querySelectorAll('td[data-source]')]\
+                .filter(cell => !cell.querySelector('button')).length";
+    assert_eq!(browser.number(dead), 0.0);
+    let focus = |selector: &str| {
+        format!("document.querySelector('{selector}').focus({{focusVisible: true}})")
+    };
+    let timed = [
+        "cost.json",
+        "0123abc (2026-11-24)",
+        "Made-up CPU",
+        "20",
+        "c0ffee",
+    ];
+    let science = "Hinton and Salakhutdinov 2006";
+    for (place, key, parts) in [
+        (".claims [data-source] button", None, &timed[..]),
+        ("#cost td[data-source] button", None, &timed[..]),
+        ("#roofline .wide", Some("ArrowRight"), &timed[..]),
+        (
+            "#reference td[data-source^=Hinton] button",
+            None,
+            &[science],
+        ),
+        (
+            ".gallery [data-runs] button",
+            None,
+            &["Runs behind these numbers: 1"],
+        ),
+    ] {
+        browser.value(&focus(place));
+        if let Some(key) = key {
+            browser.press(key);
+        }
+        browser.press("Enter");
+        let text = browser.text("document.querySelector('dialog[open]').innerText");
+        for part in parts {
+            assert!(text.contains(part), "{place}, {part}: {text}");
+        }
+        browser.press("Escape");
+    }
+    assert_eq!(browser.faults(), Vec::<String>::new());
+}
+
+/// `cargo xtask report --watch` gives a page that loads itself anew.
+#[test]
+fn a_page_that_is_followed_keeps_open_what_was_opened() {
+    let Some((mut browser, file)) = open(&MadeUp::new(10, 4.3), "one", "") else {
+        return;
+    };
+    let page = std::fs::read_to_string(&file).expect("a page");
+    let reload = "<head>\n<meta http-equiv=\"refresh\" content=\"600\">";
+    std::fs::write(&file, page.replacen("<head>", reload, 1)).expect("a page");
+    browser.open(&file, "");
+    let part = "document.querySelector('#records details').open";
+    let dialog = "document.querySelector('dialog').innerText";
+    browser.value(&format!("{part} = true"));
+    browser.value("document.querySelector('#cost td[data-source] button').click()");
+    let shown = browser.text(dialog);
+    assert!(shown.contains("cost.json"), "{shown}");
+    browser.open(&file, "");
+    assert_eq!(browser.value(part), true);
+    assert_eq!(browser.text(dialog), shown);
+    browser.value(&format!("{part} = false"));
+    browser.press("Escape");
+    browser.open(&file, "");
+    assert_eq!(browser.value(part), false);
     assert_eq!(
         browser.value("document.querySelector('dialog').open"),
         false
@@ -373,6 +461,19 @@ fn no_width_makes_the_page_scroll_sideways() {
 }
 
 #[test]
+fn on_a_phone_the_verdicts_stand_before_what_was_tested() {
+    let Some((mut browser, _)) = open(&several(), "several", "") else {
+        return;
+    };
+    let first = "[...document.querySelectorAll('.lead, .claims')]\
+                 .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)\
+                 [0].className";
+    assert_eq!(browser.text(first), "lead");
+    browser.size(360, 800);
+    assert_eq!(browser.text(first), "claims");
+}
+
+#[test]
 fn the_first_screen_tells_what_came_out() {
     for (name, study) in [("one", MadeUp::new(10, 4.3)), ("several", several())] {
         let Some((mut browser, _)) = open(&study, name, "") else {
@@ -446,9 +547,13 @@ fn it_prints_on_a4_with_all_open_and_no_controls() {
         )
     };
     assert_eq!(
-        browser.number(&seen(".controls, a.here, .value, dialog")),
+        browser.number(&seen(".controls, a.here, .value, .files, dialog")),
         0.0
     );
+    // What is wider than the paper would be printed smaller, and all with it.
+    browser.size(688, 1000);
+    let wide = browser.number("document.documentElement.scrollWidth");
+    assert!(wide <= 688.0, "{wide}");
     assert_eq!(browser.number(&seen("#table-runs")), 1.0);
     let ground = "getComputedStyle(document.body).backgroundColor";
     assert_eq!(browser.text(ground), "rgb(255, 255, 255)");

@@ -569,3 +569,16 @@ fn costs_without_the_machines_own_peaks_have_no_roof() {
     assert_eq!(lines(roofed), 1);
     assert_eq!(lines(&without.figures["roofline.svg"]), 0);
 }
+
+#[test]
+fn times_of_a_later_program_than_the_records_are_said_to_be() {
+    let folder = MadeUp::new(10, 4.3).write();
+    let later = "a later program than some of the records";
+    let html = render(folder.path()).unwrap().html;
+    assert!(html.contains("Timed by the program of commit 0123abc (2026-11-24) on"));
+    assert!(!html.contains(later));
+    let path = folder.path().join("cost.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("2026-11-24", "2026-11-25")).unwrap();
+    assert!(render(folder.path()).unwrap().html.contains(later));
+}

@@ -67,9 +67,11 @@ fn pages() -> [String; 3] {
     [page(), render(&several), render(&MadeUp::readings(5))]
 }
 
+/// Elements that have no end.
+const VOID: [&str; 4] = ["meta", "img", "br", "link"];
+
 #[test]
 fn every_element_is_closed_in_order() {
-    const VOID: [&str; 4] = ["meta", "img", "br", "link"];
     let mut open: Vec<String> = Vec::new();
     for tag in pages().iter().flat_map(|page| tags(page)) {
         let name = tag.name.to_string();
@@ -80,6 +82,45 @@ fn every_element_is_closed_in_order() {
         }
     }
     assert_eq!(open, Vec::<String>::new());
+}
+
+/// HTML allows a caption nowhere else.
+#[test]
+fn a_caption_stands_first_or_last_in_its_figure() {
+    for page in pages() {
+        assert_eq!(misplaced(&page), Vec::<Vec<String>>::new());
+    }
+    for amid in [
+        "<p></p><figcaption></figcaption><p></p>",
+        "<p></p><figcaption></figcaption><div><img></div>",
+        "<p></p>",
+    ] {
+        assert_eq!(misplaced(&format!("<figure>{amid}</figure>")).len(), 1);
+    }
+}
+
+/// The children of each figure whose one caption is neither first nor last.
+fn misplaced(page: &str) -> Vec<Vec<String>> {
+    let mut open: Vec<Vec<String>> = vec![Vec::new()];
+    let mut found = Vec::new();
+    for tag in tags(page) {
+        let name = tag.name.to_string();
+        if tag.kind == TagKind::EndTag {
+            let children = open.pop().expect("an open element");
+            let captions = children.iter().filter(|child| *child == "figcaption");
+            let ends = [children.first(), children.last()];
+            let placed = ends.into_iter().flatten().any(|end| end == "figcaption");
+            if name == "figure" && !(placed && captions.count() == 1) {
+                found.push(children);
+            }
+            continue;
+        }
+        open.last_mut().expect("a root").push(name.clone());
+        if !tag.self_closing && !VOID.contains(&name.as_str()) {
+            open.push(Vec::new());
+        }
+    }
+    found
 }
 
 #[test]
@@ -180,4 +221,26 @@ fn rows_have_as_many_cells_as_their_table_has_columns() {
             _ => {}
         }
     }
+}
+
+/// Sections, headings, figures, tables and what can be opened, in their order.
+#[test]
+fn the_page_has_this_structure() {
+    let shown = [
+        "section", "nav", "dialog", "h1", "h2", "h3", "figure", "table", "details",
+    ];
+    let (mut outline, mut depth) = (String::new(), 0);
+    for tag in tags(&page()) {
+        if !shown.contains(&&*tag.name) {
+            continue;
+        }
+        if tag.kind == TagKind::EndTag {
+            depth -= 1;
+            continue;
+        }
+        let id = attribute(&tag, "id").map_or_else(String::new, |id| format!("#{id}"));
+        outline += &format!("{}{}{id}\n", "  ".repeat(depth), tag.name);
+        depth += 1;
+    }
+    insta::assert_snapshot!(outline);
 }

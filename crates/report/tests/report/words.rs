@@ -453,8 +453,8 @@ fn the_ledger_of_readings() {
     let report = render(study.write().path()).unwrap();
     assert!(report.figures.contains_key("readings-map.svg"));
     // On the first screen too, and nothing of the readings that answer alike.
-    let turning = "Other readings of the paper point elsewhere: C1 (reproduced: k 1e-6); \
-                   C3 (reproduced: k 1e-6).<";
+    let turning = "Other readings of the paper point elsewhere: C1 (reproduced: K = 0.000001); \
+                   C3 (reproduced: K = 0.000001).<";
     assert!(report.html.contains(turning));
     let alike = render(MadeUp::new(10, 4.3).write().path()).unwrap();
     assert!(!alike.html.contains("point elsewhere"));
@@ -484,7 +484,7 @@ fn a_ledger_of_few_seeds_tells_their_number_and_no_p() {
     let lead = "read in another way, one at a time in 6 protocols and two or more at once in 12; \
                 whole are 17.";
     assert!(page.contains(lead));
-    let turning = "C1 (by estimate lower than both: k 1e-6)";
+    let turning = "C1 (by estimate lower than both: K = 0.000001)";
     assert!(page.contains(turning));
 }
 

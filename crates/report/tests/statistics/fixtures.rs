@@ -233,7 +233,11 @@ fn medians_of_times() {
             reached: true,
         });
         let found = median_interval(&times.collect::<Vec<_>>(), case.confidence).unwrap();
-        assert_eq!((found.low, found.high), (Some(case.low), Some(case.high)), "{case:?}");
+        assert_eq!(
+            (found.low, found.high),
+            (Some(case.low), Some(case.high)),
+            "{case:?}"
+        );
         close(found.coverage, case.coverage, &case);
     }
 }
