@@ -127,10 +127,13 @@ fn row(study: &Study, arm: &ArmRuns, target: f64) -> Vec<Cell> {
         or_nothing(survival.map(|survival| or_later(survival.median))),
         or_nothing(survival.and_then(|s| Some(Cell::number(s.restricted_mean?, significant)))),
         or_nothing(survival.map(|_| {
-            let ends = [first, last].map(or_later);
+            let [low, high] = [first, last].map(|end| or_later(end).text);
             Cell {
-                values: ends.iter().flat_map(|end| end.values.clone()).collect(),
-                ..range(&ends[0].text, &ends[1].text).into()
+                // An end that is later than all epochs is open.
+                values: [first, last]
+                    .map(|end| end.unwrap_or(f64::INFINITY))
+                    .to_vec(),
+                ..range(low, high).into()
             }
         })),
         or_nothing(survival.map(|survival| {
