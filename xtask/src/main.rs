@@ -344,7 +344,9 @@ fn follow(reports: &Path, folders: &[PathBuf]) -> Result<()> {
                         let reload = "<head>\n<meta http-equiv=\"refresh\" content=\"5\">";
                         report.html = report.html.replacen("<head>", reload, 1);
                         report.write(folder)?;
-                        write_index(reports)?;
+                        if let Err(error) = write_index(reports) {
+                            eprintln!("{error}");
+                        }
                         println!("{}", coloured(&report.summary));
                     }
                     Err(error) => eprintln!("{error}"),

@@ -111,6 +111,11 @@ fn check_names(experiment: &Experiment) -> Result<()> {
             ));
         }
         unique(&format!("detail `{}`, reading.name", detail.name), names)?;
+        // By what stands before a colon the report tells them apart.
+        let heads: Vec<_> = detail.readings.iter().map(|r| r.meaning.head()).collect();
+        let key = format!("detail `{}`, reading.meaning", detail.name);
+        unique(&key, heads.iter().map(|head| &head.en).collect())?;
+        unique(&key, heads.iter().map(|head| &head.zh).collect())?;
     }
     Ok(())
 }

@@ -461,6 +461,18 @@ without = [{ weight-rate = ["w3"], k = ["0.01"] }]
 "#;
 
 #[test]
+fn two_readings_of_one_name_are_refused() {
+    let place = Place::new();
+    let readings = READINGS.replace("meaning = \"K = 0.01\"", "meaning = \"K = 1: smaller\"");
+    place.experiment("wrong", 1, &arms_with(&readings));
+    let output = place.run(&["plan", "wrong.toml"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let expected = "wrong.toml: detail `k`, reading.meaning: `K = 1` stands twice";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
 fn readings_come_one_at_a_time_and_crossed_with_the_small_gradient_rate_held() {
     let place = Place::new();
     let extra = "

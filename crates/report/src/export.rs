@@ -13,7 +13,7 @@ use serde::ser::Error as _;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::tables::{Cell, Table};
+use crate::tables::{Cell, NOTHING, Table};
 
 /// Most bytes of one table's files, and of all of them, that the page holds
 /// itself; beyond, as with thousands of runs, they lie beside the page alone.
@@ -143,6 +143,7 @@ fn csv(table: &Table) -> String {
         for (cell, width) in row.iter().zip(&widths) {
             let mut own: Vec<String> = match cell.values.len() == *width && cell.badge.is_none() {
                 true => cell.values.iter().map(|v| number(*v)).collect(),
+                false if cell.text.en == NOTHING => Vec::new(),
                 false => vec![words(cell, "; ")],
             };
             own.resize(*width, String::new());

@@ -648,9 +648,9 @@ pub(crate) fn pairs(
         .unzip()
 }
 
-/// What timed the updates, and whether that is newer than some of the records:
-/// the hash of the rules covers what is compared and how it is decided, not how
-/// a time is taken.
+/// What timed the updates, and whether that is another program than wrote some of
+/// the records: the hash of the rules covers what is compared and how it is
+/// decided, not how a time is taken.
 fn timed_by(experiment: &Experiment) -> Text {
     let Some(cost) = &experiment.cost else {
         return Text::default();
@@ -658,17 +658,17 @@ fn timed_by(experiment: &Experiment) -> Text {
     let by = &cost.environment;
     let runs = experiment.studies.iter().flat_map(Study::runs);
     let mut records = runs.filter_map(|run| run.record.as_ref());
-    let newer = records.any(|it| it.header.environment.commit_date < by.commit_date);
+    let other = records.any(|it| it.header.environment.commit != by.commit);
     text!(
-        " Timed by the program of commit {commit} on {machine} (cost.json).{newer}",
-        "计时所用程序的提交：{commit}；机器：{machine}（cost.json）。{newer}",
+        " Timed by the program of commit {commit} on {machine} (cost.json).{other}",
+        "计时所用程序的提交：{commit}；机器：{machine}（cost.json）。{other}",
         commit = commit(by),
         machine = tables::timing_machine(cost),
-        newer = match newer {
+        other = match other {
             true => text!(
-                " That is a later program than some of the records': the hash of the rules does \
-                 not cover how time is taken, and where that changed, the changelog says so.",
-                "该程序晚于写入部分记录的程序：规则的哈希不涵盖计时方法，计时方法若有变化，见变更日志。"
+                " That is another program than wrote some of the records: the hash of the rules \
+                 does not cover how time is taken, and where that changed, the changelog says so.",
+                "写入部分记录的是另一版程序：规则的哈希不涵盖计时方法，计时方法若有变化，见变更日志。"
             ),
             false => Text::default(),
         },

@@ -802,9 +802,9 @@ fn notes(plan: &Plan, studies: &[Study], left_over: &Records) -> Vec<Text> {
     }
     if machines.len() > 1 {
         notes.push(text!(
-            "Records come from several machines: {machines}. Errors are compared across them; \
-             times are not, and come from cost.json alone.",
-            "记录来自多台机器：{machines}。误差跨机器比较；用时不跨机器比较，只取自 cost.json。",
+            "Records differ in the machine or kernel that made them: {machines}. Errors are compared \
+             across them; times are not, and come from cost.json alone.",
+            "记录的机器或内核不尽相同：{machines}。误差跨机器比较；用时不跨机器比较，只取自 cost.json。",
             machines = one_by_one(&machines),
         ));
     }
@@ -1012,9 +1012,9 @@ impl Study {
 }
 
 impl TuningRuns {
-    /// The ids of all its runs that have a record.
+    /// The ids of the budget's runs that have a record.
     pub(crate) fn runs(&self) -> Vec<RunId> {
-        let runs = self.candidates.iter().flatten();
+        let runs = self.budget().flatten();
         let with_record = runs.filter(|run| run.record.is_some());
         with_record.map(|run| run.id.clone()).collect()
     }

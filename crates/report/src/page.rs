@@ -576,9 +576,9 @@ fn rule(ids: &Text, claim: &Rule) -> Vec<Text> {
                 "Reproduced: AdaMix is lowest or tied in every declared figure and lowest in one, \
                  and every {level} interval of the time ratio lies below 1. Contradicted: one \
                  {high} interval lies above 1. Else undecided. It rests on rounds of timing, not on \
-                 seeds, so that one seed is enough.",
+                 seeds, so that it needs none.",
                 "已复现：AdaMix 的各项计数开销最低或并列最低，至少一项最低，且用时之比的各 {level} 置信区间都在 1 以下。\
-                 与主张相反：有一个 {high} 置信区间在 1 以上。其余情形：尚无定论。该判定取自多次计时，与随机种子无关，一个种子即可。",
+                 与主张相反：有一个 {high} 置信区间在 1 以上。其余情形：尚无定论。该判定取自多次计时，与随机种子无关。",
                 level,
                 high
             ),

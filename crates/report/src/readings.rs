@@ -317,8 +317,8 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
     match turned.as_slice() {
         [] => Text::default(),
         turned => text!(
-            " Other readings of the paper point elsewhere: {turned}.",
-            "对论文的其他解读指向不同的结果：{turned}。",
+            " Other readings of the paper, with nothing tuned for them, point elsewhere: {turned}.",
+            "对论文的其他解读（未为其调优任何设置）指向不同的结果：{turned}。",
             turned = one_by_one(turned),
         ),
     }

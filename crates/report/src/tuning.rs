@@ -171,10 +171,13 @@ impl TuningRuns {
             Tried::Diverged => study.mean_image_error,
             other => other.error(),
         };
-        let candidates = self.tuned.candidates.iter().zip(self.tried());
-        candidates
-            .filter(|(candidate, _)| !candidate.extension)
-            .map(|(_, tried)| error(tried))
-            .collect()
+        self.budget().map(|runs| error(tried(runs))).collect()
+    }
+
+    /// The runs of every candidate of the budget, those of an extension left out.
+    pub(crate) fn budget(&self) -> impl Iterator<Item = &[Run]> {
+        let candidates = self.tuned.candidates.iter().zip(&self.candidates);
+        let budget = candidates.filter(|(candidate, _)| !candidate.extension);
+        budget.map(|(_, runs)| runs.as_slice())
     }
 }

@@ -250,7 +250,9 @@
         arm = owner;
         const b = node.getBBox();
         const said = node.dataset.point.split(';').map((part) => say(part.replace('=', zh() ? '：' : ': '))).join(comma());
-        const text = (owner ? label(owner) + '\n' : '') + said;
+        const { label: en, labelZh } = node.dataset;
+        const name = en ? (zh() ? labelZh : en) : owner && label(owner);
+        const text = (name ? name + '\n' : '') + said;
         const [, from] = /\bsource=([^;]*)/.exec(node.dataset.point) || [];
         found.push({ ...place([b.x + b.width / 2, b.y + b.height / 2]), series, text, runs: node.dataset.runs, source: source(from) });
       }

@@ -282,7 +282,7 @@ fn halves(text: &str, most: usize) -> [&str; 2] {
 
 /// How wide a text is: a Chinese character is about as wide as one and a half
 /// Latin letters.
-fn letters(text: &str) -> usize {
+pub(super) fn letters(text: &str) -> usize {
     let halves = text.chars().map(|c| if c.is_ascii() { 2 } else { 3 });
     halves.sum::<usize>().div_ceil(2)
 }

@@ -12,7 +12,7 @@ use super::{Figure, Series, Words, column};
 use crate::Result;
 use crate::findings::compare;
 use crate::load::{ArmRuns, Experiment, Study};
-use crate::number::{bound, in_a_row, interval, listed, one_by_one, percent};
+use crate::number::{bound, in_a_row, interval, listed, percent};
 use crate::provenance::Provenance;
 use crate::statistics::{Estimate, mean_interval};
 
@@ -165,13 +165,15 @@ fn answer(rows: &[Row]) -> Text {
         _ => text!("No", "否"),
     };
     let parts = [
-        above.map(|arms| text!("above {arms}", "高于 {arms}", arms)),
-        below.map(|arms| text!("below {arms}", "低于 {arms}", arms)),
-        open.map(|arms| text!("not told from {arms}", "与 {arms} 无法区分", arms)),
+        above.map(|arms| text!("Above {arms}", "高于 {arms}", arms)),
+        below.map(|arms| text!("Below {arms}", "低于 {arms}", arms)),
+        open.map(|arms| text!("Not told from {arms}", "与 {arms} 无法区分", arms)),
     ];
-    let parts: Vec<Text> = parts.into_iter().flatten().collect();
-    let parts = one_by_one(&parts);
-    text!("{head}: {parts}.", "{head}：{parts}。", head, parts)
+    // A sentence each, since a list of arms has commas and semicolons of its own.
+    let parts = parts.into_iter().flatten();
+    parts.fold(text!("{head}.", "{head}。", head), |said, part| {
+        text!("{said} {part}.", "{said}{part}。", said, part)
+    })
 }
 
 fn draw(

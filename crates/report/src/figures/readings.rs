@@ -4,7 +4,7 @@ use adamix_record::{Reading, Text, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::chart::{CLOSE, INK, LINE, PX, Width, group, ink, lines, stacked, svg, within};
+use super::chart::{CLOSE, INK, LINE, PX, Width, group, ink, letters, lines, stacked, svg, within};
 use super::language::coded;
 use super::{Column, Figure, Series, Words, column};
 use crate::Result;
@@ -141,8 +141,8 @@ fn description(cross: &Cross<'_>) -> Text {
     });
     text!(
         "Of {planned} planned combinations {known} have a result; AdaMix is lower than each in \
-         {lower}, in {clear} of them with the whole interval.{span}",
-        "计划的 {planned} 种组合中有 {known} 种已有结果；AdaMix 在其中 {lower} 种组合里低于每种方法，{clear} 种的整个区间也在零以下。{span}",
+         {lower}, in {clear} of them with the whole interval of the largest difference.{span}",
+        "计划的 {planned} 种组合中有 {known} 种已有结果；AdaMix 在其中 {lower} 种组合里低于每种方法，其中 {clear} 种的最大差值的整个区间也在零以下。{span}",
         planned = planned.count(),
         known = known.len(),
         lower = count(|known| known.point < 0.0),
@@ -176,16 +176,16 @@ fn draw(
     let levels = cross.details.len().saturating_sub(1).max(1);
     // On a narrow screen every name that can takes two lines.
     let named = |reading: &Reading| lines(&reading.meaning.head(), if wide { 21 } else { 8 });
-    let letters = |level: usize| {
+    let longest = |level: usize| {
         let names = cross.rows.iter().filter_map(|row| row.get(level));
         let lines = names.flat_map(|it| named(it));
-        let longest = lines.map(|line| line.en.chars().count()).max();
-        longest.unwrap_or(0) as i32
+        let either = lines.map(|line| letters(&line.en).max(letters(&line.zh)));
+        either.max().unwrap_or(0) as i32
     };
     let letter = if wide { 8 * PX } else { 7 * PX };
     let most = width.units() / 2 / levels as i32;
     let rooms: Vec<i32> = (0..levels)
-        .map(|level| ((letters(level) + 2) * letter).min(most))
+        .map(|level| ((longest(level) + 2) * letter).min(most))
         .collect();
     let left: i32 = rooms.iter().sum::<i32>() + 6 * PX;
     let most_wide = if wide { 110 * PX } else { 90 * PX };
@@ -250,18 +250,21 @@ fn draw(
                         let Estimate { low, high, .. } = *estimate;
                         let (ground, share) = color(difference, low > 0.0 || high < 0.0);
                         let place = cross.rows.get(i).into_iter().flatten();
-                        let place: Vec<String> = place
+                        let place: Vec<Text> = place
                             .chain(cross.columns.get(j))
-                            .map(|it| it.meaning.head().en)
+                            .map(|it| it.meaning.head())
                             .collect();
+                        let place = in_a_row(&place);
                         let lost = if *diverged { ";diverged" } else { "" };
-                        let point = format!(
-                            "{};difference={}{lost}",
-                            place.join(", "),
-                            interval(estimate, percent).en
-                        );
+                        let point = format!("difference={}{lost}", interval(estimate, percent).en);
                         let runs = provenance.places(runs);
-                        group(area, &[("point", &point), ("runs", &runs)], || {
+                        let data = [
+                            ("label", place.en.as_str()),
+                            ("label-zh", &place.zh),
+                            ("point", &point),
+                            ("runs", &runs),
+                        ];
+                        group(area, &data, || {
                             area.draw(&Rectangle::new([from, to], ground.filled()))
                         })?;
                         if share == 0.0 {

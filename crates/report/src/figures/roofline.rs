@@ -140,9 +140,9 @@ fn roof(cost: &Cost, points: &[Point]) -> Text {
     let which = match (above.count(), points.len()) {
         (0, _) => Text::default(),
         (n, all) => text!(
-            " Marks above it ({n} of {all}) got part of their numbers from a cache, where the \
-             update before had left them; it does not bound these.",
-            "高于它的标记（{all} 个中有 {n} 个）的部分数据来自缓存，由上一次更新留下；对它们而言，屋顶线不是上界。",
+            " {n} of {all} marks lie above it with their whole interval: it bounds what comes \
+             from memory, and the update before may have left part of their numbers in a cache.",
+            "{all} 个标记中有 {n} 个连同整个区间都高于它：屋顶线只限制来自内存的数据，而上一次更新可能把部分数据留在缓存中。",
             n,
             all,
         ),

@@ -127,9 +127,9 @@ fn answer(priced: &[(&TuningRuns, Vec<BestOf>)]) -> Text {
         false => range(first, last),
     };
     text!(
-        "All candidates of an arm buy an error of {error}, and half of them an expected one at \
+        "All candidates of an arm, those of an extension left out, buy an error of {error}, and half of them an expected one at \
          most {most} above it. ",
-        "试完一种方法的全部候选设置，误差为 {error}；只试一半，期望误差至多高出 {most}。",
+        "试完一种方法的全部候选设置（不计扩展的候选设置），误差为 {error}；只试一半，期望误差至多高出 {most}。",
         error,
         most = percent(most),
     )

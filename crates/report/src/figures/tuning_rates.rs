@@ -97,22 +97,15 @@ pub(super) fn figure(
         ),
         caption: text!(
             "Validation error of every candidate against its learning rate, both on logarithmic \
-             scales, mean over {seeds}, by which candidates are ranked{few}. Solid marks: all epochs done; open marks: not \
+             scales, mean over {seeds}, by which alone candidates are ranked, so that no interval is drawn. Solid marks: all epochs done; open marks: not \
              kept, drawn at the error where it stopped, after fewer epochs; crosses at the top: \
              diverged, with their number where several coincide. The line joins the lowest at each learning rate over the other settings, all \
              after {epochs}, the most that every candidate was given; a ring marks the candidate \
              that was chosen.{meaning}{without}",
-            "每组候选设置的验证误差与学习率，均为对数刻度，取 {seeds}的均值，候选设置即按此排序{few}。实心标记：全部轮数已完成；空心标记：\
+            "每组候选设置的验证误差与学习率，均为对数刻度，取 {seeds}的均值，候选设置仅按此排序，故不画区间。实心标记：全部轮数已完成；空心标记：\
              未保留，画在其停止时（轮数较少）的误差处；顶端的叉：发散，几组重合时注明组数。折线连接每个学习率下、其余设置取遍后的最低值，一律取 \
              {epochs}之后的误差，即每组候选设置都训练到的轮数；圆圈标出选定的候选设置。{meaning}{without}",
             seeds = count(seeds, SEED),
-            few = match seeds {
-                0..4 => text!(
-                    "; so few give no interval that tells them apart, so none is drawn",
-                    "；种子过少，区间不足以区分它们，故不画"
-                ),
-                _ => Text::default(),
-            },
             epochs = count(first_rung(study).unwrap_or(0) as usize, EPOCH),
             meaning = meaning_of_rate(study),
             without,

@@ -8,19 +8,19 @@ pub enum Population {
     Normal,
     /// exp(z / 4) - exp(1/32) with z standard normal: a log-normal with sigma
     /// 1/4, moved so that its mean is 0. Its skewness is 0.78.
-    Skewed,
+    LittleSkewed,
     /// exp(z) - exp(1/2) with z standard normal: a log-normal with sigma 1,
     /// moved so that its mean is 0. Its skewness is 6.2, far beyond that of
     /// differences between paired runs.
-    LogNormal,
+    VerySkewed,
 }
 
 impl Population {
     fn draw(self, random: &mut SplitMix64) -> f64 {
         match self {
             Self::Normal => random.normal(),
-            Self::Skewed => (random.normal() / 4.0).exp() - 0.031_25_f64.exp(),
-            Self::LogNormal => random.normal().exp() - 0.5_f64.exp(),
+            Self::LittleSkewed => (random.normal() / 4.0).exp() - 0.031_25_f64.exp(),
+            Self::VerySkewed => random.normal().exp() - 0.5_f64.exp(),
         }
     }
 }
@@ -84,14 +84,14 @@ pub const COVERAGE: [Coverage; 3] = [
         bca: 0.9060,
     },
     Coverage {
-        population: Population::Skewed,
+        population: Population::LittleSkewed,
         student: 0.9500,
         student_975: 0.9698,
         bootstrap_t: 0.9504,
         bca: 0.9034,
     },
     Coverage {
-        population: Population::LogNormal,
+        population: Population::VerySkewed,
         student: 0.8484,
         student_975: 0.8802,
         bootstrap_t: 0.9118,

@@ -32,11 +32,11 @@ pub(crate) fn coverage() -> Table {
     for coverage in COVERAGE {
         let name = match coverage.population {
             Population::Normal => text!("a normal distribution", "正态分布"),
-            Population::Skewed => text!(
+            Population::LittleSkewed => text!(
                 "a log-normal distribution of skewness 0.8",
                 "偏度 0.8 的对数正态分布"
             ),
-            Population::LogNormal => text!(
+            Population::VerySkewed => text!(
                 "a log-normal distribution of skewness 6.2",
                 "偏度 6.2 的对数正态分布"
             ),

@@ -453,8 +453,8 @@ fn the_ledger_of_readings() {
     let report = render(study.write().path()).unwrap();
     assert!(report.figures.contains_key("readings-map.svg"));
     // On the first screen too, and nothing of the readings that answer alike.
-    let turning = "Other readings of the paper point elsewhere: C1 (reproduced: K = 0.000001); \
-                   C3 (reproduced: K = 0.000001).<";
+    let turning = "Other readings of the paper, with nothing tuned for them, point elsewhere: C1 \
+                   (reproduced: K = 0.000001); C3 (reproduced: K = 0.000001).<";
     assert!(report.html.contains(turning));
     let alike = render(MadeUp::new(10, 4.3).write().path()).unwrap();
     assert!(!alike.html.contains("point elsewhere"));
