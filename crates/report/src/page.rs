@@ -1035,7 +1035,7 @@ fn other_readings(experiment: &Experiment) -> Text {
     };
     text!(
         " Beside them an open detail is read in another way, one at a time in {one} protocols and \
-         two or more at once in {several}; whole are {whole}.",
+         two or more at once in {several}; {whole} of these are complete.",
         "此外，未明细节换用其他解读：{one} 个方案每次改变一项，{several} 个方案同时改变两项或更多；其中 {whole} 个已全部运行。",
         one,
         several,

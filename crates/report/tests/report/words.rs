@@ -482,7 +482,7 @@ fn a_ledger_of_few_seeds_tells_their_number_and_no_p() {
     assert!(!few.contains(" p 0."), "{few}");
     let page = render(MadeUp::readings(5).write().path()).unwrap().html;
     let lead = "read in another way, one at a time in 6 protocols and two or more at once in 12; \
-                whole are 17.";
+                17 of these are complete.";
     assert!(page.contains(lead));
     let turning = "C1 (by estimate lower than both: K = 0.000001)";
     assert!(page.contains(turning));
