@@ -1,5 +1,6 @@
 //! The report for machines: `report.json`, under `report.schema.json`.
 
+use adamix_record::text;
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -9,6 +10,7 @@ use crate::figures::{Figure, Figures};
 use crate::findings::{Finding, findings};
 use crate::load::{Experiment, Study};
 use crate::page::{Shown, how_sure};
+use crate::readings::{changes, turning};
 
 /// Version of the form, as `report.schema.json` describes it.
 const SCHEMA: u32 = 2;
@@ -43,6 +45,11 @@ pub(crate) fn json(
             "series": figure.series,
         })
     };
+    let turning = turning(experiment, &changes(experiment));
+    let sure = match (how_sure(experiment), turning.is_empty()) {
+        (sure, true) => sure,
+        (sure, false) => text!("{sure} {turning}", "{sure}{turning}", sure, turning),
+    };
     let report = json!({
         "$schema": "report.schema.json",
         "schema": SCHEMA,
@@ -53,7 +60,7 @@ pub(crate) fn json(
         "commits": citation.commits,
         "license": ["MIT", "Apache-2.0"],
         "citation": { "bibtex": citation.bibtex, "cff": citation.cff },
-        "how-sure": how_sure(experiment),
+        "how-sure": sure,
         "analysis": plan.analysis,
         "claims": claims.collect::<Vec<Value>>(),
         "tables": shown.tables.iter().map(export::json).collect::<Vec<Value>>(),

@@ -55,6 +55,8 @@ struct Page<'a> {
     confidence: String,
     /// How the claims are decided, in plain words.
     rules: Vec<Text>,
+    /// Which readings answer a claim otherwise.
+    turning: Text,
     sure: Text,
     runs_line: Text,
     readings: Option<Readings<'a>>,
@@ -367,6 +369,7 @@ pub(crate) fn show<'a>(
         not_begun: not_begun(experiment),
         confidence: bound(confidence(experiment)),
         rules: rules(experiment),
+        turning: turning(experiment, &changes(experiment)),
         sure: how_sure(experiment),
         runs_line: match experiment.backend {
             None => runs_line(experiment) + text!(".", "。"),
@@ -1115,14 +1118,13 @@ pub(crate) fn how_sure(experiment: &Experiment) -> Text {
         "All arms of a seed share one start and one order of images, so they are compared seed by \
          seed. Intervals of errors cover the chance of the seeds at {confidence}, those of times \
          the rounds of one session; none covers our reading of the paper, whose formulas and \
-         constants we do not know (see the assumptions){choice}.{few}{control}{turning}",
+         constants we do not know (see the assumptions){choice}.{few}{control}",
         "同一随机种子下，所有方法的起点与图像顺序都相同，因此按随机种子逐一比较。误差的置信区间以 {confidence} 的水平\
-         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）{choice}。{few}{control}{turning}",
+         涵盖随机种子带来的偶然性，用时的置信区间涵盖同一时段内的各次计时；它们都不涵盖我们对论文的解读，论文的公式与常数我们并不知道（见“假设”一节）{choice}。{few}{control}",
         confidence = bound(confidence(experiment)),
         choice,
         few,
         control,
-        turning = turning(experiment, &changes(experiment)),
     )
 }
 

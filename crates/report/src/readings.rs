@@ -267,8 +267,8 @@ fn deciding_among(experiment: &Experiment, changes: &[&Change<'_>], tuned: bool)
         .collect()
 }
 
-/// Which readings answer a claim otherwise than the default ones, in a sentence
-/// with a space before it; empty where none does. Of what is not tuned.
+/// Which readings answer a claim otherwise than the default ones, in a sentence;
+/// empty where none does. Of what is not tuned.
 pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
     let plan = &experiment.plan;
     let default = experiment.deciding().find(|study| !study.is_tuned());
@@ -317,7 +317,7 @@ pub(crate) fn turning(experiment: &Experiment, changes: &[Change<'_>]) -> Text {
     match turned.as_slice() {
         [] => Text::default(),
         turned => text!(
-            " Other readings of the paper, with nothing tuned for them, point elsewhere: {turned}.",
+            "Other readings of the paper, with nothing tuned for them, point elsewhere: {turned}.",
             "对论文的其他解读（未为其调优任何设置）指向不同的结果：{turned}。",
             turned = one_by_one(turned),
         ),

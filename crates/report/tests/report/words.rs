@@ -455,7 +455,9 @@ fn the_ledger_of_readings() {
     // On the first screen too, and nothing of the readings that answer alike.
     let turning = "Other readings of the paper, with nothing tuned for them, point elsewhere: C1 \
                    (reproduced: K = 0.000001); C3 (reproduced: K = 0.000001).<";
-    assert!(report.html.contains(turning));
+    // Below the verdicts, before how sure they are.
+    let at = |text: &str| report.html.find(text).expect("in the page");
+    assert!(at("</table>") < at(turning) && at(turning) < at("<div class=\"sure\">"));
     let alike = render(MadeUp::new(10, 4.3).write().path()).unwrap();
     assert!(!alike.html.contains("point elsewhere"));
     let text = readings(&study);
