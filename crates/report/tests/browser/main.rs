@@ -228,6 +228,22 @@ fn the_language_is_switched_in_the_page_and_by_the_address() {
 }
 
 #[test]
+fn a_cell_of_the_map_is_named_by_its_readings_in_the_page_s_language() {
+    for (query, name) in [
+        ("", "W1, mean gradients, K = 1\ndifference: "),
+        ("?lang=zh", "W1、平均梯度、K = 1\n相对差："),
+    ] {
+        let Some((mut browser, _)) = open(&MadeUp::readings(5), "readings", query) else {
+            return;
+        };
+        browser.value("document.querySelector('#readings-map .wide').focus({focusVisible: true})");
+        browser.press("Home");
+        let value = browser.text(&shown("readings-map"));
+        assert!(value.starts_with(name), "{value}");
+    }
+}
+
+#[test]
 fn every_section_figure_and_table_has_a_link() {
     let Some((mut browser, _)) = open(&MadeUp::readings(5), "readings", "") else {
         return;
