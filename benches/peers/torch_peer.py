@@ -5,6 +5,7 @@ input, works at it for WINDOW seconds, answers with one line of JSON with the
 processor time of a round, and so on.
 """
 
+import gzip
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
+import numpy
 import torch
 import torch.nn.functional as F
 
@@ -24,6 +26,15 @@ IMAGES = 10_000
 torch.set_num_threads(1)
 torch.manual_seed(0)
 data = torch.rand(IMAGES, SIZES[0])
+
+
+def mnist():
+    """The first images to train on in the folder ADAMIX_DATA, gzip or plain IDX."""
+    path = os.path.join(os.environ["ADAMIX_DATA"], "train-images-idx3-ubyte")
+    packed = os.path.exists(path + ".gz")
+    with gzip.open(path + ".gz") if packed else open(path, "rb") as file:
+        pixels = numpy.frombuffer(file.read(16 + IMAGES * SIZES[0])[16:], numpy.uint8)
+    return torch.from_numpy(pixels.reshape(-1, SIZES[0]) / numpy.float32(255))
 
 
 def parameters():
@@ -46,7 +57,7 @@ def loss_of(weights, biases, x):
     return F.binary_cross_entropy_with_logits(out, x, reduction="sum") / x.shape[0]
 
 
-def step(compiled, batch):
+def step(compiled, data, batch):
     weights, biases = parameters()
     leaves = [p.requires_grad_() for p in weights + biases]
     optimizer = torch.optim.Adagrad(leaves, lr=1e-3, fused=True)
@@ -64,7 +75,7 @@ def step(compiled, batch):
     return once
 
 
-def contrastive_divergence(compiled, batch=100):
+def contrastive_divergence(compiled, data, batch=100):
     visible, hidden = SIZES[:2]
     w = torch.randn(visible, hidden).mul_(0.1)
     vb, hb = torch.zeros(visible), torch.zeros(hidden)
@@ -99,7 +110,7 @@ def contrastive_divergence(compiled, batch=100):
     return once
 
 
-def evaluation(compiled):
+def evaluation(compiled, data):
     weights, biases = parameters()
 
     def error(x):
@@ -115,12 +126,13 @@ def evaluation(compiled):
 
 
 def case(name, compiled):
-    kind, _, _ = name.partition(" ")
+    images = mnist() if name.startswith("mnist ") else data
+    kind, _, _ = name.removeprefix("mnist ").partition(" ")
     return {
-        "step-100": lambda: step(compiled, 100),
-        "step-1000": lambda: step(compiled, 1000),
-        "cd-1": lambda: contrastive_divergence(compiled),
-        "evaluation": lambda: evaluation(compiled),
+        "step-100": lambda: step(compiled, images, 100),
+        "step-1000": lambda: step(compiled, images, 1000),
+        "cd-1": lambda: contrastive_divergence(compiled, images),
+        "evaluation": lambda: evaluation(compiled, images),
     }[kind]()
 
 

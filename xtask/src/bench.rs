@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::{Result, cargo, root};
+use crate::{Result, cargo, large_pages, root};
 
 /// Images evaluated in the case `evaluation`.
 const EVALUATED: f64 = 10_000.0;
@@ -84,7 +84,7 @@ pub(crate) fn peers(rounds: usize) -> Result<()> {
     for (name, command) in &commands {
         let mut pair = [Contender::new(command, 0)?, Contender::new(command, 1)?];
         // Compiles and warms up what will be measured; who cannot is left out.
-        let warm: Result<Vec<_>> = cases(name).map(|case| pair[0].ask(case)).collect();
+        let warm: Result<Vec<_>> = cases(name).iter().map(|case| pair[0].ask(case)).collect();
         match warm.and_then(|_| pair[1].ask(STEP)) {
             Ok(_) => drop(contenders.insert(*name, pair)),
             Err(error) => eprintln!("{name} is left out: {error}"),
@@ -94,19 +94,24 @@ pub(crate) fn peers(rounds: usize) -> Result<()> {
     let mut measured = Measured::default();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
-        for case in CASES {
+        for case in cases("ours") {
             for (name, pair) in &mut contenders {
-                if cases(name).any(|known| known == *case) {
-                    let seconds = pair[0].ask(case)?;
-                    measured.add(name, case, 1.0 / seconds);
+                if cases(name).contains(&case) {
+                    let seconds = pair[0].ask(&case)?;
+                    measured.add(name, &case, 1.0 / seconds);
                 }
             }
         }
-        for (name, pair) in &mut contenders {
-            pair.iter_mut().try_for_each(|it| it.send(STEP))?;
-            let [left, right] = pair;
-            let together = 1.0 / left.receive()? + 1.0 / right.receive()?;
-            measured.add(name, PAIR, together);
+        for images in [NOISE, MNIST] {
+            let step = format!("{images}{STEP}");
+            for (name, pair) in &mut contenders {
+                if cases(name).contains(&step) {
+                    pair.iter_mut().try_for_each(|it| it.send(&step))?;
+                    let [left, right] = pair;
+                    let together = 1.0 / left.receive()? + 1.0 / right.receive()?;
+                    measured.add(name, &format!("{images}{PAIR}"), together);
+                }
+            }
         }
     }
 
@@ -153,14 +158,38 @@ const CASES: &[&str] = &[
     "update adadec",
 ];
 
+/// What a case on images of noise begins with: on images without a 0.
+const NOISE: &str = "";
+/// What a case on MNIST's images begins with.
+const MNIST: &str = "mnist ";
+
+/// The cases that depend on the images, for those who are also measured on MNIST's,
+/// where `ADAMIX_DATA` is a folder with them.
+const ON_MNIST: &[&str] = &[
+    STEP,
+    "step-100 adamix-w1",
+    "step-1000 adagrad",
+    "cd-1",
+    "evaluation",
+];
+
 /// What a contender can do.
-fn cases(contender: &str) -> impl Iterator<Item = &'static str> {
+fn cases(contender: &str) -> Vec<String> {
     let its: &[&str] = match contender {
         "ours" => CASES,
         "JAX" => &[STEP, "step-1000 adagrad"],
         _ => &[STEP, "step-1000 adagrad", "cd-1", "evaluation"],
     };
-    its.iter().copied()
+    let on_mnist = ON_MNIST.iter().filter(|case| its.contains(case));
+    let at_hand = contender != "JAX" && std::env::var_os("ADAMIX_DATA").is_some();
+    its.iter()
+        .map(|case| format!("{NOISE}{case}"))
+        .chain(
+            on_mnist
+                .filter(|_| at_hand)
+                .map(|case| format!("{MNIST}{case}")),
+        )
+        .collect()
 }
 
 /// A process that answers the name of a case with a time.
@@ -179,7 +208,8 @@ impl Contender {
         let has_taskset = Command::new("taskset").arg("--version").output().is_ok();
         let words = if has_taskset { &pinned[..] } else { &[] };
         let words: Vec<&str> = words.iter().chain(command).copied().collect();
-        let mut child = Command::new(words[0])
+        // As `cargo xtask reproduce` does it, and for all alike.
+        let mut child = large_pages(&mut Command::new(words[0]))
             .args(&words[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -272,27 +302,38 @@ impl Measured {
         let fma = ours("fma");
         let giga = fma.map(|it| it.iter().map(|it| it * FMA_OPERATIONS / 1e9).collect());
         row("pure FMA, GFLOP/s, one thread".to_owned(), giga);
-        let peers = self.best(&torch, PAIR);
-        row(
-            "**steps a second, two processes side by side: ours / PyTorch's best**".to_owned(),
-            ratio(ours(PAIR), peers.as_deref(), 1.0),
-        );
-        let peers = self.best(&all, PAIR);
-        row(
-            "the same / best of PyTorch and JAX".to_owned(),
-            ratio(ours(PAIR), peers.as_deref(), 1.0),
-        );
-        let peers = self.best(&torch, STEP);
-        row(
-            "steps a second, one process: ours / PyTorch's best".to_owned(),
-            ratio(ours(STEP), peers.as_deref(), 1.0),
-        );
-        let peers = self.best(&torch, "cd-1");
-        row(
-            "**CD-1 steps a second, first RBM, batch 100: ours / PyTorch's best**".to_owned(),
-            ratio(ours("cd-1"), peers.as_deref(), 1.0),
-        );
-        for contender in ["ours", "PyTorch eager", "PyTorch compiled", "JAX"] {
+        for (images, of) in [(NOISE, ""), (MNIST, ", MNIST's images")] {
+            let [two, step, cd] = [PAIR, STEP, "cd-1"].map(|case| format!("{images}{case}"));
+            for (contenders, case, name) in [
+                (
+                    &torch[..],
+                    &two,
+                    "**steps a second, two processes side by side: ours / PyTorch's best",
+                ),
+                (&all, &two, "**the same: ours / best of PyTorch and JAX"),
+                (
+                    &torch,
+                    &step,
+                    "**steps a second, one process: ours / PyTorch's best",
+                ),
+                (
+                    &torch,
+                    &cd,
+                    "**CD-1 steps a second, first RBM, batch 100: ours / PyTorch's best",
+                ),
+            ] {
+                // JAX is not measured on MNIST's.
+                if contenders.iter().all(|it| self.of(it, case).is_some()) {
+                    let peers = self.best(contenders, case);
+                    row(
+                        format!("{name}{of}**"),
+                        ratio(ours(case), peers.as_deref(), 1.0),
+                    );
+                }
+            }
+        }
+        let all_and_ours = ["ours", "PyTorch eager", "PyTorch compiled", "JAX"];
+        for contender in all_and_ours {
             row(
                 format!("steps a second, AdaGrad, batch 100, two processes: {contender}"),
                 self.of(contender, PAIR).map(<[f64]>::to_vec),
@@ -321,12 +362,18 @@ impl Measured {
                 2.0 * EVALUATED * weights,
             ),
         ];
-        for (case, name, operations) in products {
-            for contender in ["ours", "PyTorch eager", "PyTorch compiled", "JAX"] {
-                row(
-                    format!("time of pure FMA / time of {name}: {contender}"),
-                    ratio(self.of(contender, case), fma, operations / FMA_OPERATIONS),
-                );
+        for (images, of) in [(NOISE, ""), (MNIST, ", MNIST's images")] {
+            for (case, name, operations) in products {
+                for contender in all_and_ours {
+                    row(
+                        format!("time of pure FMA / time of {name}{of}: {contender}"),
+                        ratio(
+                            self.of(contender, &format!("{images}{case}")),
+                            fma,
+                            operations / FMA_OPERATIONS,
+                        ),
+                    );
+                }
             }
         }
         let parameters = weights + SIZES[0] + SIZES[4] + 2.0 * (SIZES[1] + SIZES[2] + SIZES[3]);

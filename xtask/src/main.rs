@@ -75,7 +75,8 @@ enum Task {
     /// Run the benchmarks and write target/bench/summary.json
     Bench {
         /// Also measure PyTorch and JAX, in turns with this program, and write
-        /// target/bench/peers.md and peers.json. Needs python3; installs them, several GB,
+        /// target/bench/peers.md and peers.json; on MNIST's images too where ADAMIX_DATA is a
+        /// folder with them. Needs python3; installs them, several GB,
         /// below target/bench
         #[arg(long)]
         peers: bool,
@@ -222,7 +223,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
 fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce, with_cuda: bool) -> Command {
     let root = root();
     let mut command = Command::new("cargo");
-    command
+    large_pages(&mut command)
         .args([
             "run",
             "--quiet",
@@ -254,6 +255,17 @@ fn adamix(subcommand: &str, experiment: &str, arguments: &Reproduce, with_cuda: 
     }
     if arguments.offline {
         command.arg("--offline");
+    }
+    command
+}
+
+/// Has the C library of Linux ask for large pages, from the first step on: a step walks
+/// through more pages of 4 KiB than a processor keeps the places of. Where something
+/// else is set, or the library is another, all stays as it is.
+fn large_pages(command: &mut Command) -> &mut Command {
+    const NAME: &str = "GLIBC_TUNABLES";
+    if std::env::var_os(NAME).is_none() {
+        command.env(NAME, "glibc.malloc.hugetlb=1");
     }
     command
 }

@@ -16,6 +16,7 @@ use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use adamix_autoencoder::dataset::idx::read_folder;
 use adamix_autoencoder::dataset::{Images, PIXELS};
 use adamix_autoencoder::{
     Autoencoder, FineTuning, Loss, PreTraining, PreTrainingSettings, Reduction, Workspace, ceiling,
@@ -39,12 +40,21 @@ fn main() {
             .collect(),
         labels: Vec::new(),
     };
+    // The study's images, of which most pixels are 0, where they are at hand.
+    let mnist = std::env::var_os("ADAMIX_DATA").map(|folder| {
+        let mut images = read_folder(folder.as_ref()).unwrap().train;
+        images.pixels.truncate(IMAGES * PIXELS);
+        images
+    });
     let origin = Instant::now();
     let mut cases: BTreeMap<String, Case<'_>> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let name = line.unwrap();
         let case = cases.entry(name.clone()).or_insert_with(|| {
-            let mut case = case(&name, &images);
+            let mut case = match name.strip_prefix("mnist ") {
+                Some(name) => case(name, mnist.as_ref().unwrap()),
+                None => case(&name, &images),
+            };
             case(); // The first is slower.
             case
         });
