@@ -71,8 +71,8 @@ impl Machine {
     #[cfg(not(feature = "cuda"))]
     pub fn cuda(_: Option<usize>) -> Result<Self> {
         Err(Error::Device {
-            what: "this program is built without CUDA; build it with `cargo build --release \
-                   --features cuda`, or use --device cpu"
+            what: "this program is built without CUDA; `cargo xtask reproduce --device cuda` \
+                   builds and runs one with it, or use --device cpu"
                 .to_owned(),
         })
     }

@@ -127,7 +127,7 @@ enum Command {
         #[arg(
             long,
             value_delimiter = ',',
-            default_value = "1,2,4,8,16,30,32,64,128,256,512,1024"
+            default_value = "1,2,4,8,16,30,32,64,128,256,512,1024,2048,4096,8192"
         )]
         cohorts: Vec<usize>,
         /// Form of the answer
@@ -310,14 +310,19 @@ fn cache_folder(asked: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// What computes: as asked. Where that is left open, a CUDA device if this
-/// program is built for one and there is one.
+/// program is built for one and there is one; if only that is missing, it says so.
 fn machine(device: Device, cohort: Option<u16>) -> Result<Machine> {
     let cohort = cohort.map(usize::from);
     let cpu = || Machine::cpu(cohort.unwrap_or(1));
     Ok(match device {
         Device::Cpu => cpu(),
         Device::Cuda => Machine::cuda(cohort)?,
-        Device::Auto => Machine::cuda(cohort).unwrap_or_else(|_| cpu()),
+        Device::Auto => Machine::cuda(cohort).unwrap_or_else(|error| {
+            if cfg!(feature = "cuda") {
+                say!("{error}: this runs on the processor");
+            }
+            cpu()
+        }),
     })
 }
 
@@ -645,10 +650,13 @@ fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()
         Device::Cpu => Machine::cpu(1),
         _ => Machine::cuda(None)?,
     };
-    let experiment = Experiment::find(&options.experiment, &options.experiments)?;
+    let mut experiment = Experiment::find(&options.experiment, &options.experiments)?;
     let cache = cache_folder(options.cache.as_deref())?;
-    let wanted = &experiment.file.dataset;
-    let found = data::find(wanted, options.data.as_deref(), None, true, &cache)?;
+    let wanted = experiment.file.dataset.clone();
+    let found = data::find(&wanted, options.data.as_deref(), None, true, &cache)?;
+    // The experiment's own network, whatever images are at hand.
+    let layers = &mut experiment.file.layer_sizes;
+    layers.get_or_insert_with(|| wanted.default_layers().to_vec());
     let resolved = Resolved::new(&experiment, &found, &machine)?;
     let ceilings = ceilings(machine.device())?;
     let name = machine.name();

@@ -3,7 +3,7 @@ use std::time::Instant;
 use adamix_autoencoder::ceiling;
 use adamix_autoencoder::dataset::Images;
 use adamix_record::Ceilings;
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::cost::training;
@@ -55,8 +55,10 @@ pub fn ceilings(device: &Device) -> Result<Ceilings> {
             bytes_per_second: ceiling::BYTES / bytes,
         });
     }
-    let size = 8192;
-    let matrix = Tensor::zeros((size, size), DType::F32, device)?;
+    let size: usize = 8192;
+    // Different numbers: of equal ones a device needs less power, and may run faster.
+    let numbers = (0..size * size).map(|i| (i * 2_654_435_761 % 1_000_003) as f32 * 1e-6);
+    let matrix = Tensor::from_iter(numbers, device)?.reshape((size, size))?;
     let product = best(device, || matrix.matmul(&matrix).map(drop))?;
     let bytes = matrix.elem_count() as f64 * 4.0;
     let copy = best(device, || matrix.copy().map(drop))?;

@@ -50,5 +50,8 @@ fn without_cuda_the_command_says_so() {
     assert!(!output.status.success());
     let error = text(&output.stderr);
     assert!(error.contains("built without CUDA"), "{error}");
-    assert!(error.contains("--features cuda"), "{error}");
+    assert!(
+        error.contains("cargo xtask reproduce --device cuda"),
+        "{error}"
+    );
 }
