@@ -30,8 +30,8 @@ fn the_processor_differs_in_nothing_from_itself() {
         checks.push(check)
     })
     .unwrap();
-    // 14 rules and a window, 4 gradients, RBMs, pre-training, 3 of each method, 2 of cohorts.
-    assert_eq!(checks.len(), 15 + 4 + 2 + 9 + 2);
+    // 14 rules and a window, 4 gradients, RBMs, pre-training, 3 of each method, 4 of cohorts.
+    assert_eq!(checks.len(), 15 + 4 + 2 + 9 + 4);
     for check in &checks {
         assert!(check.holds() && check.difference == 0.0, "{check:?}");
     }
