@@ -85,7 +85,13 @@ pub(crate) fn peers(rounds: usize) -> Result<()> {
         let mut pair = [Contender::new(command, 0)?, Contender::new(command, 1)?];
         // Compiles and warms up what will be measured; who cannot is left out.
         let warm: Result<Vec<_>> = cases(name).iter().map(|case| pair[0].ask(case)).collect();
-        match warm.and_then(|_| pair[1].ask(STEP)) {
+        let other = |pair: &mut [Contender; 2]| -> Result<()> {
+            for case in cases(name).iter().filter(|case| case.ends_with(STEP)) {
+                pair[1].ask(case)?;
+            }
+            Ok(())
+        };
+        match warm.and_then(|_| other(&mut pair)) {
             Ok(_) => drop(contenders.insert(*name, pair)),
             Err(error) => eprintln!("{name} is left out: {error}"),
         }
@@ -158,7 +164,7 @@ const CASES: &[&str] = &[
     "update adadec",
 ];
 
-/// What a case on images of noise begins with: on images without a 0.
+/// What a case on images of noise begins with: on images with hardly a 0.
 const NOISE: &str = "";
 /// What a case on MNIST's images begins with.
 const MNIST: &str = "mnist ";
@@ -181,7 +187,12 @@ fn cases(contender: &str) -> Vec<String> {
         _ => &[STEP, "step-1000 adagrad", "cd-1", "evaluation"],
     };
     let on_mnist = ON_MNIST.iter().filter(|case| its.contains(case));
-    let at_hand = contender != "JAX" && std::env::var_os("ADAMIX_DATA").is_some();
+    let folder = std::env::var_os("ADAMIX_DATA").map(PathBuf::from);
+    let has_images = |folder: PathBuf| {
+        let names = ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"];
+        names.iter().any(|name| folder.join(name).exists())
+    };
+    let at_hand = contender != "JAX" && folder.is_some_and(has_images);
     its.iter()
         .map(|case| format!("{NOISE}{case}"))
         .chain(

@@ -11,6 +11,7 @@
     missing_docs
 )]
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
@@ -40,8 +41,9 @@ fn main() {
             .collect(),
         labels: Vec::new(),
     };
-    // The study's images, of which most pixels are 0, where they are at hand.
-    let mnist = std::env::var_os("ADAMIX_DATA").map(|folder| {
+    // The study's images, of which most pixels are 0.
+    let mnist = LazyCell::new(|| {
+        let folder = std::env::var_os("ADAMIX_DATA").unwrap();
         let mut images = read_folder(folder.as_ref()).unwrap().train;
         images.pixels.truncate(IMAGES * PIXELS);
         images
@@ -52,7 +54,7 @@ fn main() {
         let name = line.unwrap();
         let case = cases.entry(name.clone()).or_insert_with(|| {
             let mut case = match name.strip_prefix("mnist ") {
-                Some(name) => case(name, mnist.as_ref().unwrap()),
+                Some(name) => case(name, &mnist),
                 None => case(&name, &images),
             };
             case(); // The first is slower.

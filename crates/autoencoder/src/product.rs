@@ -217,8 +217,8 @@ pub(crate) fn library<T: Real>(
 /// results of different kernels differ in rounding.
 ///
 /// `adamix`, then the instructions, is the kernel of this crate. Its results do
-/// not depend on the instructions, nor on anything else of the processor: see
-/// its [rounding](crate::rounding). Any other is the `gemm` crate's, whose
+/// not depend on the instructions, nor on anything else of the processor, where numbers
+/// are finite: see its [rounding](crate::rounding). Any other is the `gemm` crate's, whose
 /// results depend on the processor's caches too.
 pub fn kernel_name() -> String {
     match tiles::instructions() {

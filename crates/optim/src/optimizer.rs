@@ -525,13 +525,13 @@ fn key(param: &Param) -> String {
     format!("state.{}.0", param.name)
 }
 
-/// The tensor in the processor's memory.
+/// A copy in the processor's memory, which later updates leave as it is.
 fn on_host(tensor: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if tensor.device().is_cuda() {
         return crate::cuda::host_copy(tensor);
     }
-    Ok(tensor.clone())
+    tensor.copy()
 }
 
 impl candle_nn::Optimizer for GroupedOptimizer {
