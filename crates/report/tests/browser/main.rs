@@ -373,6 +373,8 @@ fn a_page_that_is_followed_keeps_open_what_was_opened() {
     assert_eq!(browser.text(dialog), shown);
     browser.value(&format!("{part} = false"));
     browser.press("Escape");
+    // That the dialog was closed is told to the page a moment later.
+    browser.value("new Promise((done) => setTimeout(done, 50))");
     browser.open(&file, "");
     assert_eq!(browser.value(part), false);
     assert_eq!(
