@@ -650,13 +650,10 @@ fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()
         Device::Cpu => Machine::cpu(1),
         _ => Machine::cuda(None)?,
     };
-    let mut experiment = Experiment::find(&options.experiment, &options.experiments)?;
+    let experiment = Experiment::find(&options.experiment, &options.experiments)?;
     let cache = cache_folder(options.cache.as_deref())?;
-    let wanted = experiment.file.dataset.clone();
-    let found = data::find(&wanted, options.data.as_deref(), None, true, &cache)?;
-    // The experiment's own network, whatever images are at hand.
-    let layers = &mut experiment.file.layer_sizes;
-    layers.get_or_insert_with(|| wanted.default_layers().to_vec());
+    let wanted = &experiment.file.dataset;
+    let found = data::find(wanted, options.data.as_deref(), None, true, &cache)?;
     let resolved = Resolved::new(&experiment, &found, &machine)?;
     let ceilings = ceilings(machine.device())?;
     let name = machine.name();
@@ -684,7 +681,10 @@ fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()
         all.push(speed);
     };
     let protocol = &resolved.plan.protocols[0];
-    let series = &resolved.protocols[0].series;
+    let mut series = resolved.protocols[0].series.clone();
+    // The experiment's own network, whatever images are at hand.
+    let layers = experiment.file.layer_sizes.as_deref();
+    series.settings.layer_sizes = layers.unwrap_or(wanted.default_layers()).to_vec();
     let claimed = [Role::Adamix, Role::Adagrad, Role::Adadec];
     for planned in protocol
         .arms
@@ -693,11 +693,11 @@ fn cuda_bench(options: &Options, cohorts: &[usize], format: Format) -> Result<()
     {
         if let Some(arm) = series.arms.iter().find(|arm| arm.name == planned.name) {
             let images = &found.dataset.train;
-            measure_speed(series, arm, images, cohorts, &ceilings, &mut show)?;
+            measure_speed(&series, arm, images, cohorts, &ceilings, &mut show)?;
         }
     }
     if format == Format::Json {
-        let answer = serde_json::json!({"device": name, "ceilings": ceilings, "speeds": all});
+        let answer = json!({"device": name, "layers": series.settings.layer_sizes, "ceilings": ceilings, "speeds": all});
         println!("{answer}");
     }
     Ok(())

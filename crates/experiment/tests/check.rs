@@ -55,3 +55,34 @@ fn without_cuda_the_command_says_so() {
         "{error}"
     );
 }
+
+/// Images of another data set time the same work.
+#[test]
+fn other_images_leave_the_experiments_network() {
+    let place = Place::new();
+    let file = place.path("small.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mnist = text.replace("idx:blocks", "mnist");
+    let experiments = [("own.toml", mnist.clone(), "[784,40,8]"), {
+        let default = mnist.replace("layer-sizes = [784, 40, 8]\n", "");
+        ("default.toml", default, "[784,1000,500,250,30]")
+    }];
+    for (name, text, layers) in experiments {
+        std::fs::write(place.path(name), text).unwrap();
+        let output = place.run(&[
+            "cuda-bench",
+            name,
+            "--device",
+            "cpu",
+            "--data",
+            "curves",
+            "--cohorts",
+            "1",
+            "--format",
+            "json",
+        ]);
+        let said = crate::text(&output.stdout);
+        assert!(output.status.success(), "{}", crate::text(&output.stderr));
+        assert!(said.contains(&format!("\"layers\":{layers}")), "{said}");
+    }
+}
